@@ -115,7 +115,8 @@ pub enum Target {
     /// Nowhere: the sender is told (`RTN_UNREACHABLE`).
     Unreachable,
     /// Something we never install, such as a blackhole or a next hop of the other family. A route
-    /// of ours that reads back so was changed by a foreign hand.
+    /// of ours that reads back so was changed by a foreign hand. No plan holds it; written, it
+    /// would be `unreachable`.
     Foreign,
 }
 

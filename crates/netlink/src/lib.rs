@@ -1,1 +1,33 @@
-//! (crate opens here)
+//! The kernel, synchronously: makes it so, and says what it is.
+//!
+//! ```text
+//!   link::create_veth(..)  ┐
+//!   address::add(..)       │ Request: one message and what to call it in an error
+//!   neighbour::set(..)     ├──────────► Socket::run ──► one datagram, one ACK each
+//!   route::change(..)      ┘
+//!                           links, addresses, routes ◄── Socket::dump (strict, retried)
+//!
+//!   Netns::visit(|| Socket::open(..))   a socket stays where it was opened
+//! ```
+//!
+//! A request is a value made without the kernel; [`Socket`] is the only thing that talks to it. It
+//! matches sequence and port, wants an ACK for everything, keeps the kernel's own words for an
+//! error, takes an interrupted dump for what it is, and waits no longer than it was told.
+//!
+//! This crate must not decide anything: what should be so is the caller's. It knows of no async
+//! runtime; a call takes microseconds.
+
+pub mod address;
+mod error;
+pub mod link;
+pub mod neighbour;
+mod netns;
+pub mod route;
+mod socket;
+pub mod sysctl;
+
+pub use address::Address;
+pub use error::{Cause, Error};
+pub use link::{Link, MacAddress};
+pub use netns::{Netns, NetnsError, NetnsId};
+pub use socket::{Request, Socket};

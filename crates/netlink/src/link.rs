@@ -1,0 +1,271 @@
+//! Interfaces: the veth pair of a pod, and what links there are.
+
+use crate::error::Error;
+use crate::netns::Netns;
+use crate::socket::{Request, Socket};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoData, InfoKind,
+    InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd};
+use std::str::FromStr;
+
+/// A 48-bit hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        f.pad(&format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"))
+    }
+}
+
+/// A text that is no hardware address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("MAC address {0:?}: must be six pairs of hexadecimal digits parted by colons")]
+pub struct MacAddressError(String);
+
+impl FromStr for MacAddress {
+    type Err = MacAddressError;
+
+    fn from_str(text: &str) -> Result<Self, MacAddressError> {
+        let octets: Option<Vec<u8>> = text
+            .split(':')
+            .map(|pair| {
+                let digits = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+                digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+            })
+            .collect();
+        let octets = octets.and_then(|octets| <[u8; 6]>::try_from(octets).ok());
+        octets
+            .map(MacAddress)
+            .ok_or_else(|| MacAddressError(text.to_owned()))
+    }
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its hardware address, if it has one of six bytes.
+    pub mac: Option<MacAddress>,
+    /// Whether it is switched on (`IFF_UP`).
+    pub up: bool,
+    /// Whether it has carrier too (`IFF_LOWER_UP`).
+    pub running: bool,
+    /// Whether it is a loopback interface.
+    pub loopback: bool,
+    /// Its group (`IFLA_GROUP`), 0 unless set.
+    pub group: u32,
+    /// Its alias, what `ip link` shows below the name.
+    pub alias: Option<String>,
+}
+
+/// One end of a veth pair as it is born.
+#[derive(Clone, Debug)]
+pub struct VethEnd {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address. Given at birth so that udev's `MACAddressPolicy=persistent` leaves it
+    /// alone (`addr_assign_type` 3).
+    pub mac: MacAddress,
+}
+
+/// A veth pair to be made.
+#[derive(Clone, Debug)]
+pub struct VethPair {
+    /// The end that stays in the namespace of the socket.
+    pub host: VethEnd,
+    /// The end that is born in the other namespace.
+    pub peer: VethEnd,
+    /// MTU of both.
+    pub mtu: u32,
+    /// Group of the host end.
+    pub group: u32,
+}
+
+/// Makes a veth pair, its peer in `netns` from the start: moving a link between namespaces would
+/// wait for an RCU grace period. Both ends are down: settings of an address family can only be made
+/// on a link that exists, and must be made before it is up.
+pub fn create_veth(pair: &VethPair, netns: &Netns) -> Request {
+    let mut peer = LinkMessage::default();
+    peer.attributes.extend(birth(&pair.peer, pair.mtu));
+    peer.attributes
+        .push(LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd()));
+
+    let mut host = LinkMessage::default();
+    host.attributes.extend(birth(&pair.host, pair.mtu));
+    host.attributes.push(LinkAttribute::Group(pair.group));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    let what = format!(
+        "create veth {} with peer {}",
+        pair.host.name, pair.peer.name
+    );
+    Request::new(
+        what,
+        RouteNetlinkMessage::NewLink(host),
+        NLM_F_CREATE | NLM_F_EXCL,
+    )
+}
+
+fn birth(end: &VethEnd, mtu: u32) -> [LinkAttribute; 3] {
+    [
+        LinkAttribute::IfName(end.name.clone()),
+        LinkAttribute::Address(end.mac.0.to_vec()),
+        LinkAttribute::Mtu(mtu),
+    ]
+}
+
+/// Gives an interface its alias (`IFLA_IFALIAS`).
+pub fn set_alias(dev: u32, alias: &str) -> Request {
+    set(
+        dev,
+        format!("set alias of interface {dev} to {alias:?}"),
+        |message| {
+            message
+                .attributes
+                .push(LinkAttribute::IfAlias(alias.to_owned()));
+        },
+    )
+}
+
+/// Keeps the kernel from giving an interface a link-local IPv6 address when it comes up
+/// (`IN6_ADDR_GEN_MODE_NONE`).
+pub fn set_addr_gen_none(dev: u32) -> Request {
+    set(
+        dev,
+        format!("set addrgenmode none on interface {dev}"),
+        |message| {
+            let inet6 = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+            let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![inet6])]);
+            message.attributes.push(spec);
+        },
+    )
+}
+
+/// Makes an interface drop IPv4 packets whose source is not routed back through it
+/// (`rp_filter` 1, RFC 3704 section 2.2).
+pub fn set_rp_filter_strict(dev: u32) -> Request {
+    set(
+        dev,
+        format!("set rp_filter 1 on interface {dev}"),
+        |message| {
+            let mut conf = InetDevConf::default();
+            conf.rp_filter = 1;
+            let inet = AfSpecInet::DevConfRequest(conf);
+            let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![inet])]);
+            message.attributes.push(spec);
+        },
+    )
+}
+
+/// Switches an interface on.
+pub fn set_up(dev: u32) -> Request {
+    set(dev, format!("set interface {dev} up"), |message| {
+        message.header.flags = LinkFlags::Up;
+        message.header.change_mask = LinkFlags::Up;
+    })
+}
+
+fn set(dev: u32, what: String, change: impl FnOnce(&mut LinkMessage)) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = dev;
+    change(&mut message);
+    Request::new(what, RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Removes the interface of that name; with one end of a veth pair goes the other, and with a link
+/// its routes, addresses and neighbours.
+pub fn delete(name: &str) -> Request {
+    let mut message = LinkMessage::default();
+    message
+        .attributes
+        .push(LinkAttribute::IfName(name.to_owned()));
+    Request::new(
+        format!("delete interface {name}"),
+        RouteNetlinkMessage::DelLink(message),
+        0,
+    )
+}
+
+impl Socket {
+    /// The interface of that name, by a targeted request.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none.
+    pub fn link(&mut self, name: &str) -> Result<Link, Error> {
+        let mut message = LinkMessage::default();
+        message
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned()));
+        let request = get_link(format!("look up interface {name}"), message);
+        let what = request.what().to_owned();
+        let found = self.get(request)?.into_iter().find_map(parse);
+        found.ok_or_else(|| {
+            Error::new(
+                what,
+                crate::Cause::Undecodable("an ACK without a link".into()),
+            )
+        })
+    }
+
+    /// Every interface, in the order of their indices.
+    ///
+    /// # Errors
+    /// As every dump.
+    pub fn links(&mut self) -> Result<Vec<Link>, Error> {
+        let request = get_link("list interfaces".into(), LinkMessage::default());
+        let mut links: Vec<Link> = self.dump(&request)?.into_iter().filter_map(parse).collect();
+        links.sort_by_key(|link| link.index);
+        Ok(links)
+    }
+}
+
+/// Without counters, which nobody here reads and which cost the kernel most.
+fn get_link(what: String, mut message: LinkMessage) -> Request {
+    message
+        .attributes
+        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    Request::new(what, RouteNetlinkMessage::GetLink(message), 0)
+}
+
+fn parse(message: RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(message) = message else {
+        return None;
+    };
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        name: String::new(),
+        mtu: 0,
+        mac: None,
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::LowerUp),
+        loopback: flags.contains(LinkFlags::Loopback),
+        group: 0,
+        alias: None,
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Address(mac) => link.mac = mac.try_into().ok().map(MacAddress),
+            LinkAttribute::Group(group) => link.group = group,
+            LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
+            _ => {}
+        }
+    }
+    Some(link)
+}
