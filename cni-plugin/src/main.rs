@@ -1,1 +1,95 @@
-fn main() {}
+//! `gingham`, the CNI plugin: wires one pod, or takes it off, and is gone.
+//!
+//! ```text
+//!   runtime ── env, stdin ──► Request ──► add | del | status | version ──► stdout ──► runtime
+//!                                          │                │
+//!                                   node.json, leases.json  the kernel
+//! ```
+//!
+//! It asks nobody: no agent, no API server, no network, no helper process. What it needs to know
+//! stands in `node.json`, which the agent writes; what it must remember, in the lease store beside
+//! it. It must never decide what address a pod gets (crate `gingham-ipam`) or what the
+//! specification means (crate `gingham-cni`).
+
+mod add;
+mod del;
+mod failure;
+mod log;
+mod names;
+mod run_dir;
+mod status;
+mod wire;
+
+use gingham_cni::{Command, Environment, Error, Request};
+use std::io::{self, Read, Write};
+use std::panic;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let env = Environment::from_vars(std::env::vars_os());
+    let command = match env.command() {
+        Ok(Some(command)) => command,
+        Ok(None) => return by_hand(),
+        Err(error) => return answer(Err(error)),
+    };
+    // A panic becomes an error document; its place would otherwise go to stderr, which runtimes
+    // throw away, and the document must be all there is on stdout.
+    let panicked = panic::catch_unwind(|| serve(command, &env));
+    answer(panicked.unwrap_or_else(|panic| Err(failure::panicked(panic.as_ref()))))
+}
+
+/// Serves one request; the document for stdout, empty where the verb has none.
+fn serve(command: Command, env: &Environment) -> Result<String, Error> {
+    let mut stdin = Vec::new();
+    io::stdin()
+        .read_to_end(&mut stdin)
+        .map_err(failure::stdin)?;
+    let request = Request::parse(command, env, &stdin)?;
+    let version = request.version();
+    let outcome = match request {
+        Request::Add(add) => log::around(&add.conf, "ADD", &add.attachment, || {
+            add::add(&add).map(|result| result.to_json(version))
+        }),
+        Request::Del(del) => log::around(&del.conf, "DEL", &del.attachment, || {
+            del::del(&del).map(|()| String::new())
+        }),
+        Request::Status(status) => status::status(&status.conf).map(|()| String::new()),
+        Request::Version(reply) => Ok(reply.to_json()),
+    };
+    outcome.map_err(|error| error.at(version))
+}
+
+/// Writes the one document, or nothing, and says by the exit code which it was.
+fn answer(outcome: Result<String, Error>) -> ExitCode {
+    let (document, code) = match outcome {
+        Ok(document) => (document, ExitCode::SUCCESS),
+        Err(error) => (error.to_json(), ExitCode::FAILURE),
+    };
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(document.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Without `CNI_COMMAND` no runtime but a person has started us.
+fn by_hand() -> ExitCode {
+    use clap::Parser;
+
+    /// The CNI plugin of Gingham. A container runtime runs it, with CNI_COMMAND and its companions
+    /// in the environment and the network configuration on stdin; it speaks versions 1.0.0 and
+    /// 1.1.0 of the CNI specification and has ADD, DEL, STATUS and VERSION.
+    #[derive(Parser)]
+    #[command(name = "gingham", version)]
+    struct ByHand {}
+
+    let ByHand {} = ByHand::parse();
+    let about = <ByHand as clap::CommandFactory>::command().render_long_help();
+    match write!(io::stderr(), "{about}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -17,6 +17,7 @@
 mod cluster;
 mod diff;
 mod family;
+mod mac;
 mod name;
 mod prefix;
 mod route;
@@ -26,6 +27,7 @@ pub use cluster::{
 };
 pub use diff::{Change, diff};
 pub use family::Family;
+pub use mac::{MacAddress, MacAddressError};
 pub use name::{NameError, NodeName, PoolName, Zone};
 pub use prefix::{Prefix, PrefixError};
 pub use route::{NextHop, Owner, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target};

@@ -75,6 +75,11 @@ impl Prefix {
         )
     }
 
+    /// The prefix that holds every address of `family`: where a default route leads.
+    pub fn default_of(family: Family) -> Self {
+        from_bits(family, 0, 0)
+    }
+
     /// The first address.
     pub fn address(self) -> IpAddr {
         self.0.ip()

@@ -28,6 +28,6 @@ pub mod sysctl;
 
 pub use address::Address;
 pub use error::{Cause, Error};
-pub use link::{Link, MacAddress};
+pub use link::Link;
 pub use netns::{Netns, NetnsError, NetnsId};
 pub use socket::{Request, Socket};

@@ -3,49 +3,14 @@
 use crate::error::Error;
 use crate::netns::Netns;
 use crate::socket::{Request, Socket};
+use gingham_model::MacAddress;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoData, InfoKind,
     InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
-use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
-use std::str::FromStr;
-
-/// A 48-bit hardware address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MacAddress(pub [u8; 6]);
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        f.pad(&format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"))
-    }
-}
-
-/// A text that is no hardware address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("MAC address {0:?}: must be six pairs of hexadecimal digits parted by colons")]
-pub struct MacAddressError(String);
-
-impl FromStr for MacAddress {
-    type Err = MacAddressError;
-
-    fn from_str(text: &str) -> Result<Self, MacAddressError> {
-        let octets: Option<Vec<u8>> = text
-            .split(':')
-            .map(|pair| {
-                let digits = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
-                digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
-            })
-            .collect();
-        let octets = octets.and_then(|octets| <[u8; 6]>::try_from(octets).ok());
-        octets
-            .map(MacAddress)
-            .ok_or_else(|| MacAddressError(text.to_owned()))
-    }
-}
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Neighbour entries that never expire.
 
-use crate::MacAddress;
 use crate::socket::Request;
+use gingham_model::MacAddress;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,

@@ -1,15 +1,17 @@
 //! Every verb against the real kernel, in namespaces that live as long as a file descriptor.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
 
 use gingham_model::{
-    Change, NextHop, Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target,
-    diff,
+    Change, MacAddress, NextHop, Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet,
+    TABLE_MAIN, Target, diff,
 };
 use gingham_netlink::link::{self, VethEnd, VethPair};
-use gingham_netlink::{
-    Cause, MacAddress, Netns, NetnsError, Socket, address, neighbour, route, sysctl,
-};
+use gingham_netlink::{Cause, Netns, NetnsError, Socket, address, neighbour, route, sysctl};
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -392,7 +394,10 @@ fn a_table_beyond_255_is_written_and_read() {
         target,
     };
     pair.host.apply(&Change::Replace(route.clone())).unwrap();
-    assert_eq!(pair.host.routes(1000).unwrap(), [route.clone()]);
+    assert_eq!(
+        pair.host.routes(1000).unwrap(),
+        std::slice::from_ref(&route)
+    );
     pair.host.apply(&Change::Remove(route)).unwrap();
     assert!(pair.host.routes(1000).unwrap().is_empty());
 }
@@ -448,20 +453,4 @@ fn an_unanswered_request_ends_in_time() {
         .unwrap();
     let outcome = socket.routes(TABLE_MAIN).map_err(|error| error.cause);
     assert!(matches!(outcome, Err(Cause::Timeout(_))), "{outcome:?}");
-}
-
-#[test]
-fn hardware_addresses_read_as_they_are_written() {
-    assert_eq!(HOST_MAC.to_string(), "02:67:68:00:00:01");
-    assert_eq!("02:67:68:00:00:01".parse(), Ok(HOST_MAC));
-    for bad in [
-        "",
-        "02:67:68:00:00",
-        "02:67:68:00:00:1",
-        "02:67:68:00:00:+1",
-        "02-67-68-00-00-01",
-    ] {
-        assert!(bad.parse::<MacAddress>().is_err(), "{bad}");
-    }
-    let _: BTreeSet<MacAddress> = BTreeSet::from([HOST_MAC, POD_MAC]);
 }

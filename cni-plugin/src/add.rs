@@ -1,0 +1,191 @@
+//! ADD: an address, a datapath, a lease.
+
+use crate::del::key;
+use crate::failure;
+use crate::names::{HOST_MAC, Names, alias, gateway};
+use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
+use crate::wire::{self, Wiring};
+use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
+use gingham_ipam::{Lease, LeaseError, NodeState, Request, Reservation, Supply};
+use gingham_model::{Family, Prefix};
+use gingham_netlink::{Netns, NetnsError};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// IPv6 is off on a link whose MTU is below this (RFC 8200 section 5).
+const LEAST_IPV6_MTU: u32 = 1280;
+
+/// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed
+/// has done, its lease in state Intent leads back to.
+pub(crate) fn add(request: &Add) -> Result<AddResult, Error> {
+    let run_dir = RunDir::of(&request.conf)?;
+    let state = run_dir.node_state(&request.conf, Code::TryAgainLater)?;
+    let mtu = mtu(&request.conf, &state)?;
+    let netns = open_netns(request)?;
+    let names = Names::of(&request.attachment);
+
+    let lease = reserve(request, &run_dir, &state, &names)?;
+    let wiring = Wiring {
+        host_if: names.host_if,
+        alias: alias(&request.attachment, request.pod.as_ref()),
+        pod_if: request.attachment.ifname.to_string(),
+        pod_mac: names.pod_mac,
+        addresses: lease.addresses().collect(),
+        mtu,
+    };
+    match wire_and_confirm(request, &run_dir, &wiring, &netns) {
+        Ok(()) => Ok(result(&wiring, &request.netns)),
+        Err(error) => Err(give_back(request, &run_dir, error)),
+    }
+}
+
+fn mtu(conf: &Conf, state: &NodeState) -> Result<u32, Error> {
+    match conf.mtu {
+        None => Ok(state.mtu),
+        Some(mtu) if mtu < LEAST_IPV6_MTU && state.families.contains(&Family::V6) => {
+            let msg = format!("mtu {mtu}: must be at least {LEAST_IPV6_MTU}, since pods have IPv6");
+            Err(Error::new(Code::InvalidNetworkConfig, msg))
+        }
+        Some(mtu) => Ok(mtu),
+    }
+}
+
+/// The pod's namespace, which must not be ours: the veth would have both ends on the host.
+fn open_netns(request: &Add) -> Result<Netns, Error> {
+    let id = |netns: &Netns| netns.id();
+    let open = || -> Result<(Netns, bool), NetnsError> {
+        let netns = Netns::open(Path::new(&request.netns))?;
+        let own = id(&netns)? == id(&Netns::current()?)?;
+        Ok((netns, own))
+    };
+    match open().map_err(failure::netns)? {
+        (netns, own) if !own || request.netns_override => Ok(netns),
+        _ => {
+            let msg = format!(
+                "CNI_NETNS {:?}: is the plugin's own namespace",
+                request.netns
+            );
+            Err(Error::new(Code::OwnNamespace, msg))
+        }
+    }
+}
+
+/// Writes the intent. Parts of an earlier ADD of the same key that was killed are cleared away.
+fn reserve(
+    request: &Add,
+    run_dir: &RunDir,
+    state: &NodeState,
+    names: &Names,
+) -> Result<Lease, Error> {
+    let wanted = Request {
+        key: key(&request.attachment),
+        pod: request
+            .pod
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        mac: names.pod_mac,
+        host_if: names.host_if.clone(),
+    };
+    let cooldown = request
+        .conf
+        .cooldown_seconds
+        .unwrap_or(state.cooldown_seconds);
+    let supply = Supply {
+        cooldown,
+        ..state.supply()
+    };
+    let now = now()?;
+    let reservation = run_dir
+        .leases
+        .update(&run_dir.boot, LOCK_DEADLINE, |leases| {
+            leases.reserve(wanted, &supply, now)
+        })
+        .map_err(failure::lease)?;
+    match reservation {
+        Reservation::New(lease) => Ok(lease),
+        Reservation::Resumed(lease) => {
+            wire::unwire(&names.host_if).map_err(failure::netlink)?;
+            Ok(lease)
+        }
+    }
+}
+
+fn wire_and_confirm(
+    request: &Add,
+    run_dir: &RunDir,
+    wiring: &Wiring,
+    netns: &Netns,
+) -> Result<(), Error> {
+    wire::wire(wiring, netns).map_err(failure::wire)?;
+    let now = now()?;
+    let key = key(&request.attachment);
+    let confirmed = run_dir
+        .leases
+        .update(&run_dir.boot, LOCK_DEADLINE, |leases| {
+            leases.confirm(&key, now)
+        })
+        .map_err(failure::lease);
+    confirmed.map_err(|error| match wire::unwire(&wiring.host_if) {
+        Ok(()) => error,
+        Err(undo) => also(error, &undo.to_string()),
+    })
+}
+
+/// The lease of an ADD that failed goes to rest. If that fails too, the Intent remains and is found
+/// by the DEL which the runtime sends.
+fn give_back(request: &Add, run_dir: &RunDir, error: Error) -> Error {
+    let key = key(&request.attachment);
+    let given_back = now().and_then(|now| {
+        let cancel = |leases: &mut gingham_ipam::Leases| {
+            leases.cancel(&key, now);
+            Ok::<(), LeaseError>(())
+        };
+        run_dir
+            .leases
+            .update(&run_dir.boot, LOCK_DEADLINE, cancel)
+            .map_err(failure::lease)
+    });
+    match given_back {
+        Ok(()) => error,
+        Err(undo) => also(error, &undo.to_string()),
+    }
+}
+
+/// An error with what went wrong while it was being undone.
+fn also(error: Error, undo: &str) -> Error {
+    let details = match error.details.as_str() {
+        "" => format!("and undoing it: {undo}"),
+        details => format!("{details}; and undoing it: {undo}"),
+    };
+    error.with_details(details)
+}
+
+fn result(wiring: &Wiring, sandbox: &str) -> AddResult {
+    let interface = |name: &String, mac, sandbox| Interface {
+        name: name.clone(),
+        mac,
+        mtu: Some(wiring.mtu),
+        sandbox,
+    };
+    let ip = |address: &IpAddr| {
+        let family = Family::of(*address);
+        IpConfig {
+            address: (*address, family.bits()),
+            gateway: Some(gateway(family)),
+            interface: Some(1),
+        }
+    };
+    let default = |address: &IpAddr| {
+        let gateway = gateway(Family::of(*address));
+        RouteConfig::new(Prefix::default_of(Family::of(*address)), Some(gateway))
+    };
+    AddResult {
+        interfaces: vec![
+            interface(&wiring.host_if, HOST_MAC, None),
+            interface(&wiring.pod_if, wiring.pod_mac, Some(sandbox.to_owned())),
+        ],
+        ips: wiring.addresses.iter().map(ip).collect(),
+        routes: wiring.addresses.iter().map(default).collect(),
+    }
+}
