@@ -32,10 +32,15 @@ fn main() -> ExitCode {
         Ok(None) => return by_hand(),
         Err(error) => return answer(Err(error)),
     };
-    // A panic becomes an error document; its place would otherwise go to stderr, which runtimes
-    // throw away, and the document must be all there is on stdout.
-    let panicked = panic::catch_unwind(|| serve(command, &env));
-    answer(panicked.unwrap_or_else(|panic| Err(failure::panicked(panic.as_ref()))))
+    answer(shielded(|| serve(command, &env)))
+}
+
+/// Makes an error of a panic: the runtime must get its document on stdout whatever happens, and
+/// throws away the stderr on which a panic tells its place.
+fn shielded(
+    serve: impl FnOnce() -> Result<String, Error> + panic::UnwindSafe,
+) -> Result<String, Error> {
+    panic::catch_unwind(serve).unwrap_or_else(|panic| Err(failure::panicked(panic.as_ref())))
 }
 
 /// Serves one request; the document for stdout, empty where the verb has none.
@@ -91,5 +96,21 @@ fn by_hand() -> ExitCode {
     match write!(io::stderr(), "{about}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gingham_cni::Code;
+
+    #[test]
+    fn a_panic_becomes_an_error_document() {
+        let error = shielded(|| panic!("block {} is gone", "10.64.3.0/26")).unwrap_err();
+        assert_eq!(error.code, Code::Internal);
+        assert_eq!(error.msg, "the plugin panicked: block 10.64.3.0/26 is gone");
+        let visiting = gingham_netlink::Netns::current().unwrap();
+        let error = shielded(|| visiting.visit(|| panic!("inside")).unwrap()).unwrap_err();
+        assert_eq!(error.msg, "the plugin panicked: inside");
     }
 }

@@ -58,3 +58,37 @@ pub(crate) fn alias(attachment: &Attachment, pod: Option<&Pod>) -> String {
     alias.truncate(alias.floor_char_boundary(LONGEST_ALIAS));
     alias
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(container: &str) -> Attachment {
+        Attachment {
+            network: "gingham".parse().unwrap(),
+            container_id: container.parse().unwrap(),
+            ifname: "eth0".parse().unwrap(),
+        }
+    }
+
+    /// A release that names them otherwise would not find what the one before has made.
+    #[test]
+    fn names_are_a_function_of_the_attachment_for_ever() {
+        let names = Names::of(&attachment("c1"));
+        assert_eq!(names.host_if, "gh976e1e6b687e");
+        assert_eq!(names.pod_mac.to_string(), "02:67:4a:27:81:cd");
+        assert_ne!(names, Names::of(&attachment("c2")));
+    }
+
+    #[test]
+    fn an_alias_is_cut_between_letters() {
+        let pod = Pod {
+            namespace: "ä".repeat(200),
+            name: "p".into(),
+            uid: None,
+        };
+        let cut = alias(&attachment("c1"), Some(&pod));
+        assert_eq!(cut, "ä".repeat(127));
+        assert_eq!(alias(&attachment("c1"), None), "c1 eth0");
+    }
+}

@@ -1,0 +1,320 @@
+//! Every bad input is refused by name, with the specification's code, and loses nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod host;
+
+use gingham_netlink::Netns;
+use host::{Call, Host};
+use serde_json::{Value, json};
+
+fn pod() -> Netns {
+    Netns::create().unwrap()
+}
+
+#[track_caller]
+fn refused(host: &Host, call: &Call, code: u64, start: &str) {
+    let (given, msg) = host.run(call).error();
+    assert_eq!(given, code, "{msg}");
+    assert!(
+        msg.starts_with(start),
+        "{msg:?} should start with {start:?}"
+    );
+    host.assert_clean();
+}
+
+#[test]
+fn environment() {
+    let (host, pod) = (Host::new(), pod());
+    let add = host.call("ADD", "c1", &pod);
+    refused(
+        &host,
+        &add.clone().with("CNI_COMMAND", "CHECK"),
+        4,
+        "CNI_COMMAND \"CHECK\": ",
+    );
+    refused(
+        &host,
+        &add.clone().with("CNI_COMMAND", "add"),
+        4,
+        "CNI_COMMAND \"add\": ",
+    );
+    let missing = add.clone().without("CNI_NETNS").without("CNI_IFNAME");
+    refused(
+        &host,
+        &missing,
+        4,
+        "CNI_IFNAME, CNI_NETNS: required for ADD",
+    );
+    refused(
+        &host,
+        &add.clone().with("CNI_IFNAME", "eth0/1"),
+        4,
+        "CNI_IFNAME \"eth0/1\": ",
+    );
+    refused(
+        &host,
+        &add.clone().with("CNI_CONTAINERID", "../x"),
+        4,
+        "CNI_CONTAINERID \"../x\": ",
+    );
+    refused(
+        &host,
+        &add.clone().with("CNI_ARGS", "FOO=1"),
+        4,
+        "CNI_ARGS \"FOO\": unknown key",
+    );
+    let args = "IgnoreUnknown=1;IP=10.101.21.9";
+    refused(
+        &host,
+        &add.clone().with("CNI_ARGS", args),
+        2,
+        "CNI_ARGS IP \"10.101.21.9\": ",
+    );
+}
+
+#[test]
+fn a_namespace_that_is_none() {
+    let (host, pod) = (Host::new(), pod());
+    let add = host.call("ADD", "c1", &pod);
+    let gone = add.clone().with("CNI_NETNS", "/run/netns/gone");
+    refused(
+        &host,
+        &gone,
+        4,
+        "CNI_NETNS: network namespace /run/netns/gone: no such file",
+    );
+    let file = host.path("node.json");
+    let plain = add.clone().with("CNI_NETNS", file.to_str().unwrap());
+    refused(&host, &plain, 4, "CNI_NETNS: network namespace ");
+    let own = add.with("CNI_NETNS", "/proc/self/ns/net");
+    refused(
+        &host,
+        &own,
+        8,
+        "CNI_NETNS \"/proc/self/ns/net\": is the plugin's own namespace",
+    );
+}
+
+#[test]
+fn stdin() {
+    let (host, pod) = (Host::new(), pod());
+    let add = host.call("ADD", "c1", &pod);
+    refused(&host, &add.clone().stdin(""), 6, "stdin: empty");
+    refused(
+        &host,
+        &add.clone().stdin("{\"cniVersion\": "),
+        6,
+        "stdin: not JSON: ",
+    );
+    refused(
+        &host,
+        &add.clone().stdin("[]"),
+        6,
+        "stdin: must be a JSON object",
+    );
+    let with = |key: &str, value: Value| {
+        let mut conf = host.conf();
+        conf[key] = value;
+        add.clone().stdin(conf.to_string())
+    };
+    for (key, value, code, start) in [
+        ("name", json!("a/b"), 7, "name \"a/b\": "),
+        ("name", Value::Null, 7, "name: required, but absent"),
+        ("cniVersion", json!("0.4.0"), 1, "cniVersion \"0.4.0\": "),
+        ("mtu", json!("big"), 7, "mtu \"big\": "),
+        ("mtu", json!(67), 7, "mtu 67: "),
+        ("mtu", json!(1000), 7, "mtu 1000: must be at least 1280"),
+        ("runDir", json!("run"), 7, "runDir \"run\": "),
+        ("cooldownSeconds", json!(-1), 7, "cooldownSeconds -1: "),
+        ("logLevel", json!("loud"), 7, "logLevel \"loud\": "),
+        (
+            "ipam",
+            json!({"type": "host-local"}),
+            2,
+            "ipam {\"type\":\"host-local\"}: ",
+        ),
+        ("prevResult", json!({"ips": []}), 2, "prevResult "),
+    ] {
+        refused(&host, &with(key, value), code, start);
+    }
+}
+
+#[test]
+fn stdin_of_a_megabyte_is_read_to_its_end() {
+    let (host, pod) = (Host::new(), pod());
+    let mut conf = host.conf();
+    conf["runtimeConfig"] =
+        json!({"io.kubernetes.cri.pod-annotations": {"big": "x".repeat(1 << 20)}});
+    host.run(&host.call("ADD", "c1", &pod).stdin(conf.to_string()))
+        .succeeded();
+}
+
+#[test]
+fn node_state() {
+    let (host, pod) = (Host::new(), pod());
+    let add = host.call("ADD", "c1", &pod);
+    let path = host.path("node.json").display().to_string();
+    let good = host.node_state();
+    let with = |pointer: &str, value: Value| {
+        let mut state = good.clone();
+        *state.pointer_mut(pointer).unwrap() = value;
+        state.to_string()
+    };
+    for (text, code, rest) in [
+        (String::new(), 6, "the file is empty"),
+        ("{\"version\": 1".into(), 6, ""),
+        (with("/version", json!(2)), 6, "version 2: "),
+        (
+            with("/bootId", json!("yesterday")),
+            6,
+            "bootId \"yesterday\": ",
+        ),
+        (with("/mtu", json!(0)), 6, "mtu 0: "),
+        (with("/families", json!([])), 6, "families []: "),
+        (
+            with("/blocks/0/cidr", json!("10.101.21.5/24")),
+            6,
+            "blocks[0].cidr \"10.101.21.5/24\": ",
+        ),
+        (
+            with("/blocks/1/cidr", json!("10.101.21.0/25")),
+            6,
+            "blocks[1].cidr \"10.101.21.0/25\": ",
+        ),
+        (
+            with("/blocks/0/state", json!("Gone")),
+            6,
+            "blocks[0].state \"Gone\": ",
+        ),
+        (
+            with("/blocks/0/state", json!("Draining")),
+            11,
+            "blocks: none is Active for IPv4",
+        ),
+        (
+            with("/bootId", json!("00000000-0000-0000-0000-000000000000")),
+            11,
+            "bootId 00000000-0000-0000-0000-000000000000: of another boot",
+        ),
+    ] {
+        std::fs::write(host.path("node.json"), &text).unwrap();
+        refused(&host, &add, code, &format!("{path}: {rest}"));
+        let (status, msg) = host.status().error();
+        assert_eq!(status, 50, "{msg}");
+        assert!(msg.starts_with(&format!("{path}: {rest}")), "{msg}");
+    }
+    std::fs::remove_file(host.path("node.json")).unwrap();
+    refused(&host, &add, 11, &format!("{path}: cannot read"));
+    assert_eq!(host.status().error().0, 50);
+    host.write_node_state(&good);
+    assert_eq!(host.status().succeeded().stdout, "");
+    host.add("c1", &pod).succeeded();
+}
+
+#[test]
+fn a_damaged_lease_store_is_named_and_not_touched() {
+    let (host, pod) = (Host::new(), pod());
+    host.add("c1", &pod).succeeded();
+    let path = host.path("leases.json");
+    let good = std::fs::read_to_string(&path).unwrap();
+    for bad in [
+        "",
+        "{",
+        &good.replace("Held", "Lost"),
+        &good.replace("\"v4\":\"", "\"v4\":\"x"),
+    ] {
+        std::fs::write(&path, bad).unwrap();
+        for verb in ["ADD", "DEL"] {
+            let (code, msg) = host.run(&host.call(verb, "c2", &self::pod())).error();
+            assert_eq!(code, 6, "{msg}");
+            assert!(msg.starts_with(&format!("{}: ", path.display())), "{msg}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), bad);
+    }
+    std::fs::write(&path, good).unwrap();
+    host.del("c1", &pod).succeeded();
+    host.assert_clean();
+}
+
+#[test]
+fn exhaustion_and_rest_have_codes_of_their_own() {
+    let host = Host::new();
+    let mut state = host.node_state();
+    state["families"] = json!(["IPv4"]);
+    state["blocks"][0]["cidr"] = json!("10.101.21.4/30");
+    host.write_node_state(&state);
+    let pods: Vec<Netns> = (0..4).map(|_| pod()).collect();
+    for (index, pod) in pods.iter().enumerate() {
+        host.add(&format!("c{index}"), pod).succeeded();
+    }
+    let (code, msg) = host.add("c4", &pod()).error();
+    assert_eq!(code, 101, "{msg}");
+    host.del("c0", &pods[0]).succeeded();
+    let (code, msg) = host.add("c4", &pod()).error();
+    assert_eq!(code, 11, "{msg}");
+    let mut conf = host.conf();
+    conf["cooldownSeconds"] = json!(0);
+    let pod = pod();
+    host.run(&host.call("ADD", "c4", &pod).stdin(conf.to_string()))
+        .succeeded();
+}
+
+#[test]
+fn version_and_the_bare_command() {
+    let host = Host::new();
+    let env = vec![("CNI_COMMAND", "VERSION".to_owned())];
+    for stdin in ["", "{\"cniVersion\": \"1.0.0\"}"] {
+        let outcome = host.run(&Call {
+            env: env.clone(),
+            stdin: stdin.into(),
+        });
+        let supported = &outcome.succeeded().json()["supportedVersions"];
+        assert_eq!(supported, &json!(["1.0.0", "1.1.0"]));
+    }
+    let by_hand = host.run(&Call {
+        env: vec![],
+        stdin: vec![],
+    });
+    assert_eq!(by_hand.succeeded().stdout, "");
+    assert!(by_hand.stderr.contains("CNI_COMMAND"), "{}", by_hand.stderr);
+}
+
+#[test]
+fn a_log_file_gets_one_line_for_each_request() {
+    let (host, pod) = (Host::new(), pod());
+    let mut conf = host.conf();
+    conf["logFile"] = json!(host.path("gingham.log"));
+    let conf = conf.to_string();
+    host.run(&host.call("ADD", "c1", &pod).stdin(conf.clone()))
+        .succeeded();
+    host.run(&host.call("ADD", "c1", &pod).stdin(conf.clone()))
+        .error();
+    host.run(&host.call("DEL", "c1", &pod).stdin(conf))
+        .succeeded();
+    let log = std::fs::read_to_string(host.path("gingham.log")).unwrap();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["verb"], &line["level"], &line["code"]))
+        .collect();
+    assert_eq!(
+        json!(seen),
+        json!([
+            ["ADD", "info", null],
+            ["ADD", "error", 100],
+            ["DEL", "info", null]
+        ])
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["attachment"] == "gingham/c1/eth0")
+    );
+}
