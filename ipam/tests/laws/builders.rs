@@ -1,0 +1,46 @@
+//! Short ways to the values the tests speak of.
+
+use gingham_ipam::{BootId, LeaseKey, NodeBlock, NodeBlockState, Request, Unknown};
+use gingham_model::{MacAddress, Prefix};
+
+pub(crate) const BOOT: &str = "0b0e1d5c-0001-4a6e-9c1e-5f3f0c9a7e11";
+pub(crate) const OTHER_BOOT: &str = "0b0e1d5c-0002-4a6e-9c1e-5f3f0c9a7e11";
+
+pub(crate) fn boot() -> BootId {
+    BOOT.parse().unwrap()
+}
+
+pub(crate) fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
+
+pub(crate) fn block(cidr: &str, state: NodeBlockState) -> NodeBlock {
+    NodeBlock {
+        cidr: prefix(cidr),
+        pool: "pool".parse().unwrap(),
+        state,
+        unknown: Unknown::new(),
+    }
+}
+
+pub(crate) fn active(cidr: &str) -> NodeBlock {
+    block(cidr, NodeBlockState::Active)
+}
+
+pub(crate) fn key(container: impl ToString) -> LeaseKey {
+    LeaseKey {
+        network: "gingham".into(),
+        container_id: container.to_string(),
+        ifname: "eth0".into(),
+    }
+}
+
+pub(crate) fn request(container: impl ToString) -> Request {
+    let key = key(container);
+    Request {
+        pod: format!("default/{}", key.container_id),
+        mac: MacAddress([2, 0x67, 0, 0, 0, 1]),
+        host_if: format!("gh{}", key.container_id),
+        key,
+    }
+}
