@@ -1,0 +1,50 @@
+# Sourced by the other scripts: what a bare Debian 12 lacks, and the checks that say so.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+rust_needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+started=$SECONDS
+
+say() { printf '[%4ds] %s\n' $((SECONDS - started)) "$*" >&2; }
+fail() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# Network namespaces, mounts and routes are made for real.
+need_root() {
+  [ "$(id -u)" = 0 ] || fail "must run as root: it makes network namespaces (try: sudo $0)"
+}
+
+# need_packages NAME=VERSION ...: Debian packages, pinned to the upstream version of Debian 12.
+need_packages() {
+  local missing=() pin name
+  for pin in "$@"; do
+    name=${pin%%=*}
+    dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$pin")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "needs Debian's packages: ${missing[*]%%=*}"
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >&2 || fail "apt-get update failed"
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 ||
+    fail "apt-get install ${missing[*]} failed (the pins are those of Debian 12)"
+}
+
+need_rust() {
+  local how="install it by rustup (https://rustup.rs): rustup toolchain install $rust_needed"
+  command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
+  command -v cargo >/dev/null || fail "needs Rust $rust_needed or later, and found no cargo; $how"
+  local found
+  found=$(cargo --version | awk '{print $2}')
+  printf '%s\n%s\n' "$rust_needed" "$found" | sort --check=quiet --version-sort ||
+    fail "needs Rust $rust_needed or later, and found $found; $how"
+}
+
+# What building and every lab need. gcc is the linker.
+setup() {
+  need_root
+  need_packages gcc='4:12.2*' libc6-dev='2.36*' iproute2='6.1*' iputils-ping='3:20221126*' tcpdump='4.99.3*'
+  need_rust
+}

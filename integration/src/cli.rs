@@ -1,0 +1,192 @@
+//! The command line: what is asked for, and who answers.
+
+use crate::{demo, standing};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gingham_integration::probe::{self, ReceivePlan, SendPlan};
+use gingham_integration::{STATE_DIR, init};
+use serde::Serialize;
+use std::io::{Write, stdout};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Three zones of network namespaces with real agents and pods. Needs root.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version)]
+pub(crate) struct Lab {
+    /// Where the lab that outlives its `lab up` keeps its record; one lab for each
+    #[arg(long, global = true, value_name = "DIR", default_value = STATE_DIR)]
+    state_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the lab up; when it stands already, say so or mend it
+    Up {
+        /// Boxes, links and routes only
+        #[arg(long)]
+        no_agents: bool,
+    },
+    /// Show what stands
+    Status {
+        /// How to show it
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Run a command in a box; its exit code is ours
+    Exec {
+        /// The box, such as c1 or z1w1
+        #[arg(value_name = "BOX")]
+        name: String,
+        /// The command
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+    /// Make or remove a pod by the CNI plugin
+    Pod {
+        #[command(subcommand)]
+        verb: Pod,
+    },
+    /// Show the whole story on a lab of its own, and take it down again
+    Demo,
+    /// Take the lab down
+    Down,
+    /// Send or receive numbered packets and count them
+    Probe {
+        #[command(subcommand)]
+        end: Probe,
+    },
+    /// Make a box (the lab calls this itself)
+    #[command(hide = true)]
+    Box { spec: String },
+    /// Be process 1 of a box (the lab calls this itself)
+    #[command(hide = true)]
+    Init { spec: String },
+    /// Start a program that stays (the lab calls this itself)
+    #[command(hide = true)]
+    Spawn {
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+}
+
+/// How to show something.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Pod {
+    /// Make a pod and print the plugin's result
+    Add(PodName),
+    /// Remove a pod
+    Del(PodName),
+}
+
+#[derive(Debug, Args)]
+struct PodName {
+    /// The node, such as z1w1
+    node: String,
+    /// The name of the pod
+    name: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Probe {
+    /// Send until the count is reached or SIGTERM comes
+    Send {
+        /// Destination address
+        #[arg(long)]
+        to: IpAddr,
+        /// Destination port
+        #[arg(long)]
+        port: u16,
+        /// Packets a second
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
+        /// Number of packets
+        #[arg(long)]
+        count: Option<u64>,
+    },
+    /// Receive until the count or the time is reached or SIGTERM comes
+    Receive {
+        /// Port to listen on, in both families
+        #[arg(long)]
+        port: u16,
+        /// Number of different packets
+        #[arg(long)]
+        count: Option<u64>,
+        /// Seconds
+        #[arg(long)]
+        until: Option<u64>,
+    },
+}
+
+/// Does what was asked for.
+pub(crate) fn run(lab: Lab) -> Result<ExitCode> {
+    let dir = lab.state_dir.as_path();
+    match lab.command {
+        Command::Up { no_agents } => standing::up(
+            dir,
+            if no_agents {
+                standing::Agents::None
+            } else {
+                standing::Agents::Started
+            },
+        )?,
+        Command::Status { output } => return standing::status(dir, output),
+        Command::Exec { name, argv } => return standing::exec(dir, &name, &argv),
+        Command::Pod {
+            verb: Pod::Add(PodName { node, name }),
+        } => standing::add_pod(dir, &node, &name)?,
+        Command::Pod {
+            verb: Pod::Del(PodName { node, name }),
+        } => standing::del_pod(dir, &node, &name)?,
+        Command::Demo => return demo::run(),
+        Command::Down => standing::down(dir)?,
+        Command::Probe { end } => probe(end)?,
+        Command::Box { spec } => init::enter(&spec)?,
+        Command::Init { spec } => init::run(&spec)?,
+        Command::Spawn { argv } => init::spawn(&argv)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn probe(end: Probe) -> Result<()> {
+    match end {
+        Probe::Send {
+            to,
+            port,
+            rate,
+            count,
+        } => print_json(&probe::send(SendPlan {
+            to: SocketAddr::new(to, port),
+            rate,
+            count,
+        })?),
+        Probe::Receive { port, count, until } => {
+            let until = until.map(Duration::from_secs);
+            print_json(&probe::receive(port, ReceivePlan { count, until })?)
+        }
+    }
+}
+
+/// One line of JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).context("writing JSON")?;
+    print(&text)
+}
+
+/// Lines for stdout.
+pub(crate) fn print(text: &str) -> Result<()> {
+    writeln!(stdout(), "{text}").context("writing to stdout")
+}

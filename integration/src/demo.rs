@@ -1,0 +1,169 @@
+//! `lab demo`: the story of a pod network, told on a lab of its own.
+//!
+//! The lab is scoped: it goes when the story ends, and as well when it fails, panics, or is
+//! interrupted, since its boxes end with this process.
+
+mod capture;
+mod pods;
+mod restart;
+
+use crate::cli::print;
+use crate::map;
+use crate::standing::start_agents;
+use anyhow::{Context, Result, ensure};
+use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report, topology};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Tells the story. Exit code 1 when a check failed.
+pub(crate) fn run() -> Result<ExitCode> {
+    let progress = Progress::to_stderr();
+    let lab = Lab::up(Plan {
+        topology: topology::reference()?,
+        binaries: Binaries::locate()?,
+        lifetime: Lifetime::Scoped,
+        progress,
+    })?;
+    let mut story = Story {
+        lab: &lab,
+        progress,
+        report: Report::default(),
+    };
+    let told = story.tell();
+    let mut report = story.report;
+    let map = told.unwrap_or_else(|error| {
+        report.record("the story comes to its end", Err(error));
+        map::draw(lab.topology(), &[])
+    });
+    report.record("the lab leaves nothing behind", take_down(lab));
+    print(&format!(
+        "\n{map}\n{report}\n{} checks, {} failed",
+        report.total(),
+        report.failed()
+    ))?;
+    Ok(match report.failed() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn take_down(lab: Lab) -> Result<String> {
+    let boxes = lab.boxes().count();
+    lab.down()?;
+    Ok(format!(
+        "{boxes} boxes ended with all their processes, links and mounts"
+    ))
+}
+
+struct Story<'a> {
+    lab: &'a Lab,
+    progress: Progress,
+    report: Report,
+}
+
+impl Story<'_> {
+    /// The chapters. An error is one that leaves nothing to tell.
+    fn tell(&mut self) -> Result<String> {
+        let nodes = self.lab.nodes();
+        let start = Instant::now();
+        start_agents(&nodes, self.progress)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let evidence = format!("{} agents after {seconds:.1} s", nodes.len());
+        self.check("every agent says ready", Ok(evidence));
+        self.check(
+            "a node routes to its zone's blocks directly, to other zones by its core",
+            self.lab.node("z1w1").and_then(|node| routes(&node)),
+        );
+
+        let pods = pods::add(&nodes)?;
+        self.check(
+            "every pod has addresses of its node's blocks",
+            pods::in_blocks(&pods),
+        );
+        let map = map::draw(self.lab.topology(), &pods);
+        let [near, same_node, neighbour, far] = cast(&pods)?;
+        self.check(
+            "pods of one node reach each other",
+            pods::reach(&[(near, same_node)]),
+        );
+        self.check(
+            "pods of one zone reach each other",
+            pods::reach(&[(near, neighbour)]),
+        );
+        self.check(
+            "pods of all zones reach each other",
+            pods::reach(&pods::across_zones(&pods)),
+        );
+        let core = self.lab.at("c1")?;
+        self.check(
+            "between zones the wire carries the pods' own packets",
+            capture::pod_addresses_on_the_wire(core, near, far),
+        );
+        self.restart(near, neighbour);
+
+        let gone = pods::delete(&pods).and_then(|()| pods::nothing_left(&nodes));
+        self.check("deleted pods leave nothing but resting addresses", gone);
+        Ok(map)
+    }
+
+    fn restart(&mut self, from: &Pod, to: &Pod) {
+        self.progress
+            .say("demo", "traffic without any event, as a control");
+        self.check(
+            "undisturbed traffic loses nothing",
+            restart::control(from, to),
+        );
+        self.progress
+            .say("demo", "kill -9 of an agent under traffic, then a new one");
+        match restart::killed_and_restarted(from, to) {
+            Ok(restart) => {
+                self.check(
+                    "an agent killed and restarted loses no packet",
+                    restart.traffic(),
+                );
+                self.check("the new agent writes no route", restart.silence());
+            }
+            Err(error) => self.check("an agent can be killed and restarted", Err(error)),
+        }
+    }
+
+    fn check(&mut self, name: &str, outcome: Result<String>) {
+        let failed = outcome.is_err();
+        self.report.record(name, outcome);
+        self.progress.say(if failed { "FAIL" } else { "ok" }, name);
+    }
+}
+
+/// Two pods of one node, one of its neighbour, one of another zone.
+fn cast(pods: &[Pod]) -> Result<[&Pod; 4]> {
+    let find = |name: &str| {
+        let found = pods.iter().find(|pod| pod.name() == name);
+        found.with_context(|| format!("no pod {name}"))
+    };
+    Ok([
+        find("z1w1-a")?,
+        find("z1w1-b")?,
+        find("z1w2-a")?,
+        find("z2w1-a")?,
+    ])
+}
+
+/// The routes of z1w1 to its neighbour's block and to another zone's, as the kernel looks them up.
+fn routes(node: &Node) -> Result<String> {
+    let wanted = [
+        ("10.101.22.2", "via 10.1.0.22 dev eth0"),
+        ("fd00:101:0:22::2", "via fd00:1::22 dev eth0"),
+        ("10.102.22.2", "via 10.1.0.1 dev eth0"),
+        ("fd00:102:0:22::2", "via fd00:1::1 dev eth0"),
+    ];
+    let mut lines = Vec::new();
+    for (address, way) in wanted {
+        let found = node.exec(&["ip", "-o", "route", "get", address])?;
+        ensure!(
+            found.contains(way),
+            "{address}: wanted {way}, found {found}"
+        );
+        lines.push(format!("{}: {address} {way}", node.name()));
+    }
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,120 @@
+//! A map of a lab for people.
+
+use gingham_integration::Pod;
+use gingham_integration::topology::{BoxPlan, Role, Topology, ZonePlan};
+use std::fmt::{Display, Write};
+
+/// What stands where: zones, cores, nodes, blocks, pods with their addresses.
+pub(crate) fn draw(topology: &Topology, pods: &[Pod]) -> String {
+    let pods: Vec<Placed<'_>> = pods
+        .iter()
+        .map(|pod| Placed {
+            node: pod.node().name(),
+            name: pod.name(),
+            addresses: words(pod.addresses()),
+        })
+        .collect();
+    draw_placed(topology, &pods)
+}
+
+/// A pod on the map.
+struct Placed<'a> {
+    node: &'a str,
+    name: &'a str,
+    addresses: String,
+}
+
+fn draw_placed(topology: &Topology, pods: &[Placed<'_>]) -> String {
+    let mut map = String::from("backbone\n");
+    for zone in &topology.zones {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            map,
+            " |\n +== zone {}   AS {}   nodes {}   pods {}",
+            zone.name,
+            zone.as_number,
+            words(&zone.node_cidrs),
+            words(&zone.pod_cidrs)
+        );
+        for router in boxes(topology, zone, |role| *role == Role::Router) {
+            let addresses: Vec<_> = router.addresses.iter().map(|a| a.address).collect();
+            let _ = writeln!(
+                map,
+                " |    +-- core {:<5} {}",
+                router.name,
+                words(&addresses)
+            );
+        }
+        for node in boxes(topology, zone, |role| matches!(role, Role::Node(_))) {
+            draw_node(&mut map, node, pods);
+        }
+    }
+    map
+}
+
+fn draw_node(map: &mut String, plan: &BoxPlan, pods: &[Placed<'_>]) {
+    let Some(node) = plan.node() else {
+        return;
+    };
+    let _ = writeln!(
+        map,
+        " |    +-- node {:<5} {}",
+        plan.name,
+        words(&node.internal_ips)
+    );
+    let _ = writeln!(map, " |         block   {}", words(&node.blocks));
+    for pod in pods.iter().filter(|pod| pod.node == plan.name) {
+        let _ = writeln!(map, " |         pod     {}  {}", pod.name, pod.addresses);
+    }
+}
+
+/// The boxes of a role with an address in one of the zone's node subnets.
+fn boxes<'a>(
+    topology: &'a Topology,
+    zone: &'a ZonePlan,
+    role: impl Fn(&Role) -> bool + 'a,
+) -> impl Iterator<Item = &'a BoxPlan> {
+    let inside = |plan: &BoxPlan| {
+        let mut addresses = plan.addresses.iter().map(|a| a.address);
+        addresses.any(|address| zone.node_cidrs.iter().any(|cidr| cidr.contains(address)))
+    };
+    topology
+        .boxes
+        .iter()
+        .filter(move |plan| role(&plan.role) && inside(plan))
+}
+
+fn words(items: &[impl Display]) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_stand_below_their_node() {
+        let topology = gingham_integration::topology::reference().unwrap();
+        let pod = Placed {
+            node: "z1w1",
+            name: "web",
+            addresses: "10.101.21.2  fd00:101:0:21::2".to_owned(),
+        };
+        let map = draw_placed(&topology, &[pod]);
+        let wanted = "\
+backbone
+ |
+ +== zone z1   AS 64601   nodes 10.1.0.0/24  fd00:1::/64   pods 10.101.0.0/16  fd00:101::/48
+ |    +-- core c1    10.1.0.1  fd00:1::1  10.250.0.1  fd00:250::1
+ |    +-- node z1w1  10.1.0.21  fd00:1::21
+ |         block   10.101.21.0/24  fd00:101:0:21::/64
+ |         pod     web  10.101.21.2  fd00:101:0:21::2
+ |    +-- node z1w2  10.1.0.22  fd00:1::22
+";
+        assert!(map.starts_with(wanted), "{map}");
+    }
+}

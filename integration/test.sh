@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
+# their own, scenarios in the lab, and one timing beside Debian's ptp and host-local.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+setup
+need_packages binutils='2.40*' containernetworking-plugins='1.1.1*' strace='6.1*'
+cd "$root"
+"$root/integration/build.sh"
+say "tests"
+cargo test --workspace --locked --no-fail-fast
+say "timing of ADD and DEL (a figure, not a test)"
+"$root/target/release/bench" --gingham "$root/target/x86_64-unknown-linux-gnu/release/gingham"
+say "done"

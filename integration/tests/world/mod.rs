@@ -1,0 +1,116 @@
+//! What the scenarios share: labs with agents, and a hand in their cluster directory.
+#![allow(dead_code, reason = "each scenario file uses its part")]
+
+use anyhow::{Result, bail, ensure};
+use gingham_integration::topology::{self, Topology};
+use gingham_integration::{Binaries, Lab, Node, Plan, eventually};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Ten times what anything here takes on an idle machine, and more.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The reference lab cut down to zone 1: its switch, core and two workers.
+pub(crate) fn one_zone() -> Topology {
+    let mut topology = topology::reference().unwrap();
+    let stays = |name: &str| ["bb", "sw1", "c1", "z1w1", "z1w2"].contains(&name);
+    topology.boxes.retain(|plan| stays(&plan.name));
+    topology
+        .links
+        .retain(|link| stays(&link.a.on) && stays(&link.b.on));
+    topology.zones.truncate(1);
+    topology
+}
+
+/// A lab whose agents do not run yet.
+pub(crate) fn without_agents(topology: Topology) -> Lab {
+    Lab::up(Plan::scoped(topology, Binaries::locate().unwrap())).unwrap()
+}
+
+/// A lab whose agents are ready.
+pub(crate) fn up(topology: Topology) -> Lab {
+    let lab = without_agents(topology);
+    start_agents(&lab);
+    lab
+}
+
+pub(crate) fn start_agents(lab: &Lab) {
+    for node in lab.nodes() {
+        node.start_agent().unwrap();
+    }
+    for node in lab.nodes() {
+        node.wait_ready(PATIENCE).unwrap();
+    }
+}
+
+/// The file of an object in the lab's cluster directory.
+pub(crate) fn file(lab: &Lab, kind: &str, name: &str) -> PathBuf {
+    lab.cluster_dir().join(kind).join(format!("{name}.yaml"))
+}
+
+/// Replaces a file as a careful writer does, so that no half of it is ever read.
+pub(crate) fn write(path: &std::path::Path, text: &str) {
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, text).unwrap();
+    fs::rename(&temporary, path).unwrap();
+}
+
+/// Changes an object by replacing text in its file.
+pub(crate) fn edit(lab: &Lab, (kind, name): (&str, &str), from: &str, to: &str) {
+    let path = file(lab, kind, name);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    write(&path, &text.replace(from, to));
+}
+
+/// The routes of one protocol, both families, one a line, as `ip route` prints them.
+pub(crate) fn routes(node: &Node, protocol: u8) -> Vec<String> {
+    let mut lines = Vec::new();
+    for family in ["-4", "-6"] {
+        let protocol = protocol.to_string();
+        let shown = node
+            .exec(&["ip", family, "route", "show", "proto", &protocol])
+            .unwrap();
+        lines.extend(shown.lines().map(|line| line.trim_end().to_owned()));
+    }
+    lines
+}
+
+/// Waits until a node has a route of this protocol to `prefix`, or has none.
+pub(crate) fn wait_for_route(node: &Node, protocol: u8, prefix: &str, wanted: Wanted) {
+    let what = format!("{}: {prefix} {wanted:?}", node.name());
+    eventually(&what, PATIENCE, || {
+        let routes = routes(node, protocol);
+        let there = routes
+            .iter()
+            .any(|route| route.split(' ').any(|word| word == prefix));
+        ensure!(there == (wanted == Wanted::Present), "{routes:#?}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Present,
+    Absent,
+}
+
+/// Waits until the agent's status is as `look` wants it; `look` says what it misses.
+pub(crate) fn wait_for_status(node: &Node, what: &str, look: impl Fn(&Value) -> bool) -> Value {
+    eventually(&format!("{}: {what}", node.name()), PATIENCE, || {
+        let status = node.agent_status()?;
+        if !look(&status) {
+            bail!("{status:#}");
+        }
+        Ok(status)
+    })
+    .unwrap()
+}
+
+/// Waits for `look` to succeed.
+pub(crate) fn wait<T>(what: &str, look: impl FnMut() -> Result<T>) -> T {
+    eventually(what, PATIENCE, look).unwrap()
+}
