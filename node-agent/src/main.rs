@@ -1,1 +1,115 @@
-fn main() {}
+//! `gingham-agent`: the agent of a node, and the commands that ask it.
+
+use anyhow::{Result, anyhow};
+use clap::Parser;
+use gingham_agent::agent::{self, Config};
+use gingham_agent::cli::{Ask, Cli, Command, LogFormat, Output, Run};
+use gingham_agent::store::Directory;
+use gingham_agent::{client, table};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// A file operation that hangs must not keep the process from ending.
+const STUCK: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Our messages hold their causes already, so no `{:#}`. Without stderr nobody can be
+            // told.
+            let _ = writeln!(std::io::stderr(), "gingham-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Run(command) => run(command).await,
+            Command::Status(ask) => status(&ask).await,
+            Command::Routes(ask) => routes(&ask).await,
+        }
+    });
+    runtime.shutdown_timeout(STUCK);
+    outcome
+}
+
+async fn run(command: Run) -> Result<()> {
+    log(command.log_format, &command.log_level)?;
+    let stop = CancellationToken::new();
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping; routes stay");
+        stopped.cancel();
+    });
+    let store = Directory::new(&command.cluster_dir, &command.node);
+    let config = Config {
+        node: command.node,
+        run_dir: command.run_dir,
+        health: command.health_listen,
+        debug: command.debug_listen,
+    };
+    Ok(agent::run(config, store, stop).await?)
+}
+
+fn log(format: LogFormat, level: &str) -> Result<()> {
+    let filter = EnvFilter::builder().parse(level);
+    let filter = filter.map_err(|error| anyhow!("--log-level {level:?}: {error}"))?;
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter);
+    let set = match format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    set.map_err(|error| anyhow!("log: {error}"))
+}
+
+async fn status(ask: &Ask) -> Result<()> {
+    let body = client::get(&ask.run_dir, "/v1/status").await?;
+    print(ask, &body, |status| table::status(&status))
+}
+
+async fn routes(ask: &Ask) -> Result<()> {
+    let body = client::get(&ask.run_dir, "/v1/routes").await?;
+    print(ask, &body, |routes| table::routes(&routes))
+}
+
+/// JSON is passed on as it came, so that a newer agent's fields are not lost.
+fn print<T: serde::de::DeserializeOwned>(
+    ask: &Ask,
+    body: &[u8],
+    table: impl FnOnce(T) -> String,
+) -> Result<()> {
+    let text = match ask.output {
+        Output::Json => {
+            let value: serde_json::Value = serde_json::from_slice(body)?;
+            serde_json::to_string_pretty(&value)? + "\n"
+        }
+        Output::Table => table(
+            serde_json::from_slice(body)
+                .map_err(|error| anyhow!("the agent's answer cannot be read: {error}"))?,
+        ),
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| anyhow!("stdout: {error}"))
+}

@@ -1,0 +1,133 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gingham_model::NodeName;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Keeps a node's share of the pod network true: claims blocks, installs routes, tells the CNI
+/// plugin what it may give out.
+#[derive(Debug, Parser)]
+#[command(name = "gingham-agent", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the agent of this node
+    Run(Run),
+    /// Ask the running agent how it stands
+    Status(Ask),
+    /// Ask the running agent for its routes, as wanted and as the kernel has them
+    Routes(Ask),
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Directory of cluster objects: KIND/NAME.yaml
+    #[arg(long, value_name = "DIR", env = "GINGHAM_CLUSTER_DIR")]
+    pub cluster_dir: PathBuf,
+    /// Name of this node's Node object
+    #[arg(long, value_name = "NAME", env = "GINGHAM_NODE")]
+    pub node: NodeName,
+    /// Directory shared with the plugin
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/run/gingham",
+        env = "GINGHAM_RUN_DIR"
+    )]
+    pub run_dir: PathBuf,
+    /// Where /healthz and /readyz answer
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9178")]
+    pub health_listen: SocketAddr,
+    /// Where the debug endpoint answers besides its socket, such as 127.0.0.1:9177
+    #[arg(long, value_name = "ADDR", value_parser = loopback)]
+    pub debug_listen: Option<SocketAddr>,
+    /// Form of the log lines on stderr
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "json",
+        env = "GINGHAM_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+    /// Least severe lines to log: error, warn, info, debug, trace, or a filter by module
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "GINGHAM_LOG_LEVEL"
+    )]
+    pub log_level: String,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Whom to ask, and how to print.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+    /// The agent's run directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/run/gingham",
+        env = "GINGHAM_RUN_DIR"
+    )]
+    pub run_dir: PathBuf,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// The document as the agent gives it.
+    Json,
+    /// For people.
+    Table,
+}
+
+/// The debug endpoint asks nobody who they are.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "must be ADDRESS:PORT".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!("{} is no loopback address", address.ip()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_debug_endpoint_stays_on_this_host() {
+        assert!(loopback("127.0.0.1:9177").is_ok());
+        assert!(loopback("[::1]:9177").is_ok());
+        let error = loopback("0.0.0.0:9177").unwrap_err();
+        assert_eq!(error, "0.0.0.0 is no loopback address");
+    }
+}

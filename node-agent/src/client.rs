@@ -1,0 +1,87 @@
+//! Asks a running agent over its unix socket.
+
+use crate::run_dir;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// The longest a question may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// More than the routes of any cluster.
+const LARGEST: usize = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no agent answers on {}: {source}; is it running?", socket.display())]
+    NoAgent {
+        /// The socket asked.
+        socket: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It listens, and does not answer.
+    #[error("the agent on {} has not answered within {DEADLINE:?}", .0.display())]
+    Timeout(PathBuf),
+    /// It answered something else.
+    #[error("the agent on {} answered GET {path} with {answer}", socket.display())]
+    Answer {
+        /// The socket asked.
+        socket: PathBuf,
+        /// The document asked for.
+        path: &'static str,
+        /// What came instead.
+        answer: String,
+    },
+}
+
+/// The document at `path`, such as `/v1/status`, of the agent with that run directory.
+///
+/// # Errors
+/// Nobody answers, not in time, or not with 200.
+pub async fn get(run_dir: &Path, path: &'static str) -> Result<Bytes, ClientError> {
+    let socket = run_dir::socket(run_dir);
+    let asked = tokio::time::timeout(DEADLINE, ask(&socket, path)).await;
+    asked.map_err(|_| ClientError::Timeout(socket.clone()))?
+}
+
+async fn ask(socket: &Path, path: &'static str) -> Result<Bytes, ClientError> {
+    let answer = |answer: String| ClientError::Answer {
+        socket: socket.to_owned(),
+        path,
+        answer,
+    };
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| ClientError::NoAgent {
+            socket: socket.to_owned(),
+            source,
+        })?;
+    let broken = |error: hyper::Error| answer(error.to_string());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    // It ends with the answer, or with this process.
+    tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(hyper::header::HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| answer(error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LARGEST).collect().await;
+    let body = body.map_err(|error| answer(error.to_string()))?.to_bytes();
+    if status == StatusCode::OK {
+        Ok(body)
+    } else {
+        Err(answer(format!(
+            "{status}: {}",
+            String::from_utf8_lossy(&body)
+        )))
+    }
+}

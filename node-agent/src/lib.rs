@@ -1,0 +1,45 @@
+//! The agent of a node: keeps the node's routes true, and tells the CNI plugin what it may give
+//! out.
+//!
+//! ```text
+//!   store (YAML files) ──Event──► cluster ──┐
+//!                                           ├──► plan ──► reconcile ──► kernel ──► read back
+//!   kernel ──links, addresses──► links ─────┘      │                                   │
+//!                                                  └──► node.json, once the sinks are there
+//!   leases.json ──usage──► claim ──Block──► store
+//!
+//!   agent (the loop) ──Snapshot──► http ◄── client ◄── `status`, `routes`
+//! ```
+//!
+//! Pure, functions of values: `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`, `links`,
+//! `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
+//! order: the same state of the world gives the same routes, by whatever way it came about.
+//!
+//! The agent must never touch a route that is not its own, remove one while it does not know
+//! everything, or be needed for a pod to start: what it has told the plugin holds without it.
+
+pub mod agent;
+pub mod claim;
+mod claiming;
+pub mod cli;
+pub mod client;
+pub mod cluster;
+pub mod config;
+pub mod dirty;
+pub mod http;
+mod journal;
+pub mod links;
+pub mod manifest;
+pub mod objects;
+pub mod pass;
+pub mod plan;
+pub mod reconcile;
+pub mod run_dir;
+pub mod schedule;
+pub mod screen;
+pub mod snapshot;
+pub mod source;
+pub mod status;
+pub mod store;
+pub mod sysctls;
+pub mod table;

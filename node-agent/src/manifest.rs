@@ -1,0 +1,218 @@
+//! Text to object and back: YAML in the shape of Kubernetes, refused by field and value.
+//!
+//! A text is first read as a plain value and then as a type, so that an error has the path of its
+//! field, and so that a rewrite keeps the fields this version does not know.
+
+use crate::config::{RoutingConfig, Spec};
+use crate::objects::{Kind, Node, Object};
+use gingham_model::{Block, Pool, PoolName, PoolSpec};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use serde_path_to_error::{Path, Segment, Track};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Why a text is no object of its kind: field, value, rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+/// An object, and the fields of its `spec` this version does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The object.
+    pub object: Object,
+    /// Paths such as `spec.reflectors`.
+    pub unknown: Vec<String>,
+}
+
+/// Reads the object of `kind` called `name`.
+///
+/// # Errors
+/// Text that is no YAML, another kind or name, a field that is missing or does not hold.
+pub fn parse(kind: Kind, name: &str, text: &str) -> Result<Parsed, Invalid> {
+    let value = value(text)?;
+    expect(&value, "apiVersion", kind.api_version())?;
+    expect(&value, "kind", &kind.to_string())?;
+    expect(&value, "metadata.name", name)?;
+    let mut unknown = Vec::new();
+    let object = match kind {
+        Kind::Node => Object::Node(node(typed(&value, &mut Vec::new())?)?),
+        Kind::ZonePool => {
+            let spec: PoolSpec = spec(&value, &mut unknown)?;
+            let name: PoolName = checked("metadata.name", name.parse())?;
+            Object::Pool(Pool::new(name, spec).map_err(|error| Invalid(error.to_string()))?)
+        }
+        Kind::Block => Object::Block(block(spec(&value, &mut unknown)?, name)?),
+        Kind::RoutingConfig => {
+            let spec: Spec = spec(&value, &mut unknown)?;
+            Object::Config(RoutingConfig::try_from(spec).map_err(Invalid)?)
+        }
+    };
+    Ok(Parsed { object, unknown })
+}
+
+/// The text of a Block object. What `present` holds beyond the fields of ours is kept.
+///
+/// # Errors
+/// Never for a Block that came from [`parse`] or from a claim; what the writer says otherwise.
+pub fn render(block: &Block, present: Option<&str>) -> Result<String, Invalid> {
+    let mut object = match present {
+        Some(text) => value(text)?,
+        None => json!({}),
+    };
+    let wanted = json!({
+        "apiVersion": Kind::Block.api_version(),
+        "kind": Kind::Block.to_string(),
+        "metadata": {"name": Block::object_name(block.cidr)},
+        "spec": block,
+    });
+    merge(&mut object, wanted);
+    serde_saphyr::to_string(&object).map_err(|error| Invalid(error.to_string()))
+}
+
+/// RFC 7396, without its removals.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+fn value(text: &str) -> Result<Value, Invalid> {
+    let value: Value = serde_saphyr::from_str(text)
+        .map_err(|error| Invalid(format!("no YAML: {}", one_line(&error.to_string()))))?;
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Err(Invalid("is empty".into())),
+        other => Err(Invalid(format!("must be an object, is {other}"))),
+    }
+}
+
+/// The first line of a message: the YAML reader draws the text below it.
+fn one_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
+/// `path` is one or two keys.
+fn expect(object: &Value, path: &str, wanted: &str) -> Result<(), Invalid> {
+    let found = path
+        .split('.')
+        .try_fold(object, |value, key| value.get(key));
+    match found {
+        Some(Value::String(text)) if text == wanted => Ok(()),
+        Some(other) => Err(Invalid(format!("{path}: must be {wanted}, is {other}"))),
+        None => Err(Invalid(format!("{path}: is missing, must be {wanted}"))),
+    }
+}
+
+#[derive(Deserialize)]
+struct WithSpec<S> {
+    spec: S,
+}
+
+fn spec<S: DeserializeOwned>(object: &Value, unknown: &mut Vec<String>) -> Result<S, Invalid> {
+    let WithSpec { spec } = typed(object, unknown)?;
+    // The API server fills metadata and status with what is no concern of ours.
+    unknown.retain(|path| path.starts_with("spec."));
+    Ok(spec)
+}
+
+fn typed<T: DeserializeOwned>(object: &Value, unknown: &mut Vec<String>) -> Result<T, Invalid> {
+    let mut track = Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(object, &mut track);
+    let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
+    read.map_err(|error: serde_json::Error| {
+        let (path, error) = (track.path(), error.to_string());
+        // Some types say only what they want, not what they were given.
+        match at(object, &path).map(Value::to_string) {
+            Some(value) if !error.contains(value.trim_matches('"')) => {
+                Invalid(format!("{path} {value}: {error}"))
+            }
+            _ => Invalid(format!("{path}: {error}")),
+        }
+    })
+}
+
+/// The text or number at `path`.
+fn at<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
+    let found = path
+        .iter()
+        .try_fold(object, |value, segment| match segment {
+            Segment::Map { key } => value.get(key),
+            Segment::Seq { index } => value.get(index),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        });
+    found.filter(|value| !value.is_object() && !value.is_array())
+}
+
+fn checked<T, E: std::fmt::Display>(field: &str, value: Result<T, E>) -> Result<T, Invalid> {
+    value.map_err(|error| Invalid(format!("{field}: {error}")))
+}
+
+fn block(block: Block, name: &str) -> Result<Block, Invalid> {
+    let wanted = Block::object_name(block.cidr);
+    if wanted != name {
+        let cidr = block.cidr;
+        return Err(Invalid(format!(
+            "metadata.name: {name} must be {wanted} for spec.cidr {cidr}"
+        )));
+    }
+    Ok(block)
+}
+
+#[derive(Deserialize)]
+struct NodeObject {
+    metadata: NodeMetadata,
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Deserialize)]
+struct NodeMetadata {
+    name: String,
+    uid: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+struct NodeStatus {
+    #[serde(default)]
+    addresses: Vec<NodeAddress>,
+}
+
+#[derive(Deserialize)]
+struct NodeAddress {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+fn node(object: NodeObject) -> Result<Node, Invalid> {
+    let NodeMetadata { name, uid, labels } = object.metadata;
+    if uid.is_empty() {
+        return Err(Invalid("metadata.uid: must not be empty".into()));
+    }
+    let mut internal_ips = Vec::new();
+    for (index, NodeAddress { kind, address }) in object.status.addresses.iter().enumerate() {
+        if kind == "InternalIP" {
+            let ip: IpAddr = address.parse().map_err(|_| {
+                let field = format!("status.addresses[{index}].address");
+                Invalid(format!("{field}: {address:?} is no IP address"))
+            })?;
+            internal_ips.push(ip);
+        }
+    }
+    Ok(Node {
+        name: checked("metadata.name", name.parse())?,
+        uid,
+        labels,
+        internal_ips,
+    })
+}

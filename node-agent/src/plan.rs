@@ -1,0 +1,239 @@
+//! What should be so on this node: the routes, and what the plugin is to know. Pure.
+//!
+//! ```text
+//!   Cluster ──┬─ blocks of my zone, other nodes ──► Owner::Direct via nodeIPs, if on link
+//!             ├─ my blocks ───────────────────────► Owner::Sink, and node.json
+//!   Links ────┘
+//! ```
+
+use crate::cluster::{Cluster, Complete};
+use crate::links::Links;
+use crate::objects::Node;
+use crate::screen::{Nets, Screened, Skipped};
+use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
+use gingham_model::{
+    Block, BlockState, CidrState, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route,
+    RouteKey, RouteSet, Target, Zone,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seconds an address rests where no pool says otherwise.
+const COOLDOWN: u32 = 120;
+
+/// All a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// This node.
+    pub me: &'a NodeName,
+    /// The cluster as last known.
+    pub cluster: &'a Cluster,
+    /// This node's interfaces as just read.
+    pub links: &'a Links,
+    /// This boot.
+    pub boot: &'a BootId,
+}
+
+/// Whether routes may be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removals {
+    /// Everything is known, and nobody says stop. Only these prefixes are in unknown hands.
+    Allowed(Complete, BTreeSet<Prefix>),
+    /// For these reasons not.
+    Held(Vec<String>),
+}
+
+/// What should be so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The routes of protocols direct and sink, all of them.
+    pub routes: RouteSet,
+    /// Whose block each leads to.
+    pub owners: BTreeMap<RouteKey, NodeName>,
+    /// Whether others of these protocols may go.
+    pub removals: Removals,
+    /// Blocks without a route.
+    pub skipped: Vec<Skipped>,
+    /// What the plugin is to know, or every reason why it cannot be said yet: what it was told
+    /// before then stays.
+    pub node_state: Result<NodeState, Vec<String>>,
+}
+
+/// Plans.
+pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    let Inputs {
+        me, cluster, links, ..
+    } = *inputs;
+    let zone = cluster.identity(me).map(|(_, zone)| zone).ok();
+    let near = |block: &&Block| block.node == *me || Some(&block.zone) == zone.as_ref();
+    let nets = Nets {
+        links,
+        config: &cluster.config(),
+    };
+    let mut screened = Screened::new(me, cluster.blocks().filter(near), &nets);
+
+    let mut plan = Plan {
+        routes: RouteSet::new(),
+        owners: BTreeMap::new(),
+        removals: removals(cluster, me),
+        skipped: Vec::new(),
+        node_state: node_state(inputs, &screened.own),
+    };
+    for block in &screened.own {
+        plan.add(
+            block,
+            Route::of(Owner::Sink, block.cidr, Target::Unreachable),
+        );
+    }
+    for block in std::mem::take(&mut screened.others) {
+        match direct(block, links) {
+            Ok(route) => plan.add(block, route),
+            Err(reason) => screened.skip(block, reason),
+        }
+    }
+    plan.skipped = screened.skipped;
+    plan.skipped.sort_by_key(|skipped| skipped.block);
+    plan
+}
+
+impl Plan {
+    fn add(&mut self, block: &Block, route: Route) {
+        self.owners.insert(route.key, block.node.clone());
+        self.routes.insert(route.key, route);
+    }
+}
+
+fn removals(cluster: &Cluster, me: &NodeName) -> Removals {
+    match cluster.complete(me) {
+        Ok(_) if cluster.config().paused => {
+            Removals::Held(vec!["RoutingConfig default: spec.paused is set".into()])
+        }
+        Ok(complete) => Removals::Allowed(complete, cluster.unread_blocks()),
+        Err(reasons) => Removals::Held(reasons),
+    }
+}
+
+/// The route to another node's block. Its label says the same zone; the link has the last word.
+fn direct(block: &Block, links: &Links) -> Result<Route, String> {
+    let via = block.next_hop().ok_or_else(|| {
+        let family = block.cidr.family();
+        format!("spec.nodeIPs has no {family} address")
+    })?;
+    let dev = links.towards(via).map_err(|off| off.to_string())?;
+    let hop = NextHop { via, dev };
+    Ok(Route::of(
+        Owner::Direct,
+        block.cidr,
+        Target::Via([hop].into()),
+    ))
+}
+
+/// The pools blocks for nodes of `zone` come from.
+pub(crate) fn zone_pools<'a>(
+    pools: &BTreeMap<&'a PoolName, &'a Pool>,
+    zone: &Zone,
+) -> Vec<&'a Pool> {
+    let of_zone = |pool: &&Pool| pool.spec.zone == *zone;
+    pools.values().copied().filter(of_zone).collect()
+}
+
+/// Whether a block of this node gives out addresses: not when it or its pool's CIDR drains. A pool
+/// that is not known drains nothing.
+pub(crate) fn state(block: &Block, pools: &BTreeMap<&PoolName, &Pool>) -> NodeBlockState {
+    let pool = pools.get(&block.pool);
+    let cidr = pool.and_then(|pool| pool.state_of(block.cidr));
+    match (block.state, cidr) {
+        (BlockState::Draining, _) | (_, Some(CidrState::Draining)) => NodeBlockState::Draining,
+        (BlockState::Active | BlockState::Orphaned, _) => NodeBlockState::Active,
+    }
+}
+
+/// The families a pod of this node gets an address of: those the node has an InternalIP of and its
+/// zone's pools, or the blocks it has, hold addresses of.
+pub(crate) fn families(node: &Node, pools: &[&Pool], own: &[&Block]) -> BTreeSet<Family> {
+    let cidrs = pools
+        .iter()
+        .flat_map(|pool| pool.spec.cidrs.iter().map(|c| c.cidr));
+    let all = cidrs.chain(own.iter().map(|block| block.cidr));
+    let held: BTreeSet<Family> = all.map(|cidr| cidr.family()).collect();
+    node.families().intersection(&held).copied().collect()
+}
+
+fn node_state(inputs: &Inputs<'_>, own: &[&Block]) -> Result<NodeState, Vec<String>> {
+    let (node, zone) = inputs.cluster.synced(inputs.me)?;
+    let pools = inputs.cluster.pools();
+    let near = zone_pools(&pools, &zone);
+    // Until a block taken over carries our uid, it is not confirmed to be ours.
+    let confirmed = own
+        .iter()
+        .copied()
+        .filter(|block| block.node_uid == node.uid);
+    let blocks: Vec<&Block> = confirmed.collect();
+    let families = families(node, &near, &blocks);
+    let mtu = inputs.links.mtu(&node.internal_ips);
+    let reasons = unpublishable(node, &zone, &families, &blocks);
+    let Some(mtu) = mtu.filter(|_| reasons.is_empty()) else {
+        let absent = || {
+            format!(
+                "no interface that is up has an InternalIP of Node {}",
+                node.name
+            )
+        };
+        return Err(reasons
+            .into_iter()
+            .chain(mtu.is_none().then(absent))
+            .collect());
+    };
+    Ok(NodeState {
+        version: Version1,
+        boot_id: inputs.boot.clone(),
+        node: node.name.clone(),
+        zone,
+        mtu,
+        families: families.into_iter().collect(),
+        cooldown_seconds: cooldown(&near, &blocks, &pools),
+        blocks: blocks
+            .into_iter()
+            .map(|block| node_block(block, &pools))
+            .collect(),
+        unknown: Unknown::new(),
+    })
+}
+
+fn unpublishable(
+    node: &Node,
+    zone: &Zone,
+    families: &BTreeSet<Family>,
+    blocks: &[&Block],
+) -> Vec<String> {
+    if families.is_empty() {
+        let name = &node.name;
+        let text = format!("zone {zone} has no pool of a family Node {name} has an InternalIP of");
+        return vec![text];
+    }
+    let lacking = |family: &&Family| !blocks.iter().any(|block| block.cidr.family() == **family);
+    let lacking = families.iter().filter(lacking);
+    lacking
+        .map(|family| format!("this node has no {family} block yet"))
+        .collect()
+}
+
+/// A block of this node as the plugin knows it.
+pub(crate) fn node_block(block: &Block, pools: &BTreeMap<&PoolName, &Pool>) -> NodeBlock {
+    NodeBlock {
+        cidr: block.cidr,
+        pool: block.pool.clone(),
+        state: state(block, pools),
+        unknown: Unknown::new(),
+    }
+}
+
+/// The longest rest any pool concerned asks for.
+fn cooldown(near: &[&Pool], own: &[&Block], pools: &BTreeMap<&PoolName, &Pool>) -> u32 {
+    let of_blocks = own
+        .iter()
+        .filter_map(|block| pools.get(&block.pool).copied());
+    let all = near.iter().copied().chain(of_blocks);
+    all.map(|pool| pool.spec.cooldown_seconds)
+        .max()
+        .unwrap_or(COOLDOWN)
+}

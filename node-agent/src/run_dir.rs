@@ -1,0 +1,95 @@
+//! The run directory, shared with the plugin: made, locked and watched over by one agent.
+
+use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The run directory, held by this agent.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Held open for its lock; the kernel drops it with the process.
+    handle: File,
+}
+
+/// Why the agent cannot work with its run directory.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    /// It cannot be made or opened.
+    #[error("run directory {}: {source}", path.display())]
+    Io {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Somebody else works with it.
+    #[error("run directory {}: another gingham-agent holds it", .0.display())]
+    Held(PathBuf),
+    /// It was removed or replaced: what is written there now would reach nobody.
+    #[error("run directory {}: was removed or replaced while the agent ran", .0.display())]
+    Replaced(PathBuf),
+}
+
+impl RunDir {
+    /// Makes the directory (0755) where it is missing, and takes it.
+    ///
+    /// # Errors
+    /// [`RunDirError::Held`] when another agent has it.
+    pub fn open(path: &Path) -> Result<Self, RunDirError> {
+        let io = |source| RunDirError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut builder = DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o755)
+            .create(path)
+            .map_err(io)?;
+        let handle = File::open(path).map_err(io)?;
+        match handle.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RunDirError::Held(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        Ok(RunDir {
+            path: path.to_owned(),
+            handle,
+        })
+    }
+
+    /// Whether the path still leads to the directory that was opened.
+    ///
+    /// # Errors
+    /// [`RunDirError::Replaced`] when it does not.
+    pub fn check(&self) -> Result<(), RunDirError> {
+        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let held = self.handle.metadata().map(id);
+        match (fs::metadata(&self.path).map(id), held) {
+            (Ok(found), Ok(held)) if found == held => Ok(()),
+            _ => Err(RunDirError::Replaced(self.path.clone())),
+        }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the agent tells the plugin.
+    pub fn node_state(&self) -> PathBuf {
+        self.path.join("node.json")
+    }
+
+    /// Where the agent answers.
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.path)
+    }
+}
+
+/// Where an agent with that run directory answers.
+pub fn socket(run_dir: &Path) -> PathBuf {
+    run_dir.join("agent.sock")
+}

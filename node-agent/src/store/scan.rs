@@ -1,0 +1,220 @@
+//! One look at the folders of a directory store: what has changed since the last one.
+
+use super::Event;
+use crate::config;
+use crate::manifest;
+use crate::objects::{Kind, Refusal};
+use gingham_model::NodeName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// No object of a Kubernetes API is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// A file younger than this may change again without its times telling: they move in ticks.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// What tells two versions of a file apart without reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What the last look found in a folder.
+#[derive(Debug, Default)]
+struct Folder {
+    /// `None` where only reading tells whether the file is still the same.
+    files: BTreeMap<String, Option<Stamp>>,
+    /// Whether the last look succeeded; `None` before the first.
+    listed: Option<Result<(), String>>,
+}
+
+/// Looks at the folders and remembers what it saw.
+#[derive(Debug)]
+pub(super) struct Scan {
+    root: PathBuf,
+    node: NodeName,
+    folders: BTreeMap<Kind, Folder>,
+}
+
+impl Scan {
+    pub(super) fn new(root: &Path, node: &NodeName) -> Self {
+        Scan {
+            root: root.to_owned(),
+            node: node.clone(),
+            folders: BTreeMap::new(),
+        }
+    }
+
+    /// The folder of a kind.
+    pub(super) fn folder(root: &Path, kind: Kind) -> PathBuf {
+        root.join(kind.plural())
+    }
+
+    /// Whether some folder could not be listed when last looked at.
+    pub(super) fn is_failing(&self) -> bool {
+        let failed = |folder: &Folder| !matches!(folder.listed, Some(Ok(())));
+        self.folders.values().any(failed)
+    }
+
+    /// Makes the next look say again which folders can be listed.
+    pub(super) fn repeat_listed(&mut self) {
+        self.folders
+            .values_mut()
+            .for_each(|folder| folder.listed = None);
+    }
+
+    /// Everything that differs from the last look.
+    pub(super) fn look(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for kind in Kind::ALL {
+            self.look_at(kind, &mut events);
+        }
+        events
+    }
+
+    fn look_at(&mut self, kind: Kind, events: &mut Vec<Event>) {
+        let directory = Self::folder(&self.root, kind);
+        let folder = self.folders.entry(kind).or_default();
+        let listed = match list(&directory) {
+            Ok(present) => {
+                let wanted = |name: &String| selected(kind, name, &self.node);
+                let present: BTreeSet<String> = present.into_iter().filter(wanted).collect();
+                folder.compare(kind, &directory, present, events);
+                Ok(())
+            }
+            Err(error) => Err(format!("{}: {error}", directory.display())),
+        };
+        if folder.listed.as_ref() != Some(&listed) {
+            events.push(match &listed {
+                Ok(()) => Event::Synced(kind),
+                Err(error) => Event::Failed(kind, error.clone()),
+            });
+            folder.listed = Some(listed);
+        }
+    }
+}
+
+/// The agent reads one Node and one RoutingConfig; the rest is no concern of its.
+fn selected(kind: Kind, file: &str, node: &NodeName) -> bool {
+    let stem = stem(file);
+    match kind {
+        Kind::Node => stem == node.as_str(),
+        Kind::RoutingConfig => stem == config::NAME,
+        Kind::ZonePool | Kind::Block => true,
+    }
+}
+
+fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// The names of the manifests in a folder. Hidden ones are claims in the making, and editors'
+/// copies.
+fn list(directory: &Path) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let extension = Path::new(&name).extension().and_then(OsStr::to_str);
+        let manifest = matches!(extension, Some("yaml" | "yml" | "json"));
+        if manifest && !name.starts_with('.') {
+            names.insert(name);
+        }
+    }
+    Ok(names)
+}
+
+impl Folder {
+    fn compare(
+        &mut self,
+        kind: Kind,
+        directory: &Path,
+        present: BTreeSet<String>,
+        events: &mut Vec<Event>,
+    ) {
+        let mut files = BTreeMap::new();
+        for file in present {
+            let before = self.files.get(&file).copied();
+            if let Some((stamp, event)) = read(kind, &directory.join(&file), before.flatten()) {
+                events.extend(event);
+                files.insert(file, stamp);
+            }
+        }
+        let gone = self.files.keys().filter(|file| !files.contains_key(*file));
+        events.extend(gone.map(|file| Event::Delete(kind, object_name(Path::new(file)))));
+        self.files = files;
+    }
+}
+
+/// What a file says, if it may say something new since `before`; `None` when it is gone.
+fn read(kind: Kind, path: &Path, before: Option<Stamp>) -> Option<(Option<Stamp>, Option<Event>)> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => return Some((None, Some(refused(kind, path, error.to_string())))),
+    };
+    let stamp = stamp(&metadata);
+    if stamp.is_some() && stamp == before {
+        return Some((stamp, None));
+    }
+    let event = match text(path, &metadata) {
+        Ok(text) => match manifest::parse(kind, &object_name(path), &text) {
+            Ok(parsed) => Event::Apply(Box::new(parsed)),
+            Err(invalid) => refused(kind, path, invalid.to_string()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => refused(kind, path, error.to_string()),
+    };
+    Some((stamp, Some(event)))
+}
+
+fn stamp(metadata: &Metadata) -> Option<Stamp> {
+    let age = SystemTime::now().duration_since(metadata.modified().ok()?);
+    // A time in the future is as little worth as a fresh one.
+    age.is_ok_and(|age| age > YOUNG).then(|| Stamp {
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+fn text(path: &Path, metadata: &Metadata) -> io::Result<String> {
+    if path.extension() != Some(OsStr::new("yaml")) {
+        return Err(io::Error::other("the name must end in .yaml"));
+    }
+    // Opening a named pipe would wait for its writer.
+    if !metadata.is_file() {
+        return Err(io::Error::other("is no regular file"));
+    }
+    if metadata.len() > LARGEST {
+        let size = metadata.len();
+        return Err(io::Error::other(format!(
+            "{size} bytes are more than {LARGEST}"
+        )));
+    }
+    fs::read_to_string(path)
+}
+
+/// A file with a wrong ending keeps it, so that it never speaks for the object beside it.
+fn object_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".yaml").unwrap_or(&name).to_owned()
+}
+
+fn refused(kind: Kind, path: &Path, error: String) -> Event {
+    Event::Refused(Refusal {
+        kind,
+        name: object_name(path),
+        origin: path.display().to_string(),
+        error,
+    })
+}

@@ -1,0 +1,10 @@
+//! Laws of the pure parts: parsing, index, plan, claims, and what a round would change.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod claim;
+mod cluster;
+mod make;
+mod manifest;
+mod plan;
+mod reconcile;

@@ -1,0 +1,126 @@
+//! Small makers of the objects the laws are about.
+
+use gingham_agent::cluster::Cluster;
+use gingham_agent::links::Links;
+use gingham_agent::manifest::{Parsed, parse};
+use gingham_agent::objects::{Kind, Node, Object, Refusal};
+use gingham_agent::plan::{Inputs, Plan, plan};
+use gingham_agent::store::Event;
+use gingham_ipam::BootId;
+use gingham_model::{Block, BlockState, NodeName};
+use gingham_netlink::{Address, Link};
+
+pub(crate) const UPLINK: u32 = 2;
+
+pub(crate) fn me() -> NodeName {
+    "w1".parse().unwrap()
+}
+
+pub(crate) fn boot() -> BootId {
+    "8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap()
+}
+
+pub(crate) fn node(name: &str, ips: &[&str]) -> Node {
+    Node {
+        name: name.parse().unwrap(),
+        uid: format!("uid-{name}"),
+        labels: [("topology.kubernetes.io/zone".to_owned(), "z1".to_owned())].into(),
+        internal_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+    }
+}
+
+pub(crate) fn block(cidr: &str, node: &str, ips: &[&str]) -> Block {
+    Block {
+        cidr: cidr.parse().unwrap(),
+        pool: "z1".parse().unwrap(),
+        zone: "z1".parse().unwrap(),
+        node: node.parse().unwrap(),
+        node_uid: format!("uid-{node}"),
+        node_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        state: BlockState::Active,
+    }
+}
+
+/// A ZonePool of zone z1 with these CIDRs, each followed by its state.
+pub(crate) fn pool(name: &str, cidrs: &[(&str, &str)]) -> Object {
+    let cidrs: Vec<String> = cidrs
+        .iter()
+        .map(|(cidr, state)| format!("{{cidr: '{cidr}', state: {state}}}"))
+        .collect();
+    let text = format!(
+        "{{apiVersion: gingham.dev/v1alpha1, kind: ZonePool, metadata: {{name: {name}}}, \
+         spec: {{zone: z1, cidrs: [{}]}}}}",
+        cidrs.join(", ")
+    );
+    parse(Kind::ZonePool, name, &text).unwrap().object
+}
+
+pub(crate) fn apply(object: Object) -> Event {
+    let unknown = Vec::new();
+    Event::Apply(Box::new(Parsed { object, unknown }))
+}
+
+pub(crate) fn refused(kind: Kind, name: &str) -> Event {
+    Event::Refused(Refusal {
+        kind,
+        name: name.to_owned(),
+        origin: format!("{name}.yaml"),
+        error: "no YAML".to_owned(),
+    })
+}
+
+/// A cluster that is synced, with node w1 of 10.1.0.1 and fd00:1::1, two pools, and these objects.
+pub(crate) fn cluster(blocks: &[Block]) -> Cluster {
+    let mut cluster = Cluster::default();
+    cluster.apply(apply(Object::Node(node("w1", &["10.1.0.1", "fd00:1::1"]))));
+    cluster.apply(apply(pool(
+        "z1",
+        &[("10.64.0.0/16", "Active"), ("fd00:10::/48", "Active")],
+    )));
+    for block in blocks {
+        cluster.apply(apply(Object::Block(block.clone())));
+    }
+    for kind in Kind::ALL {
+        cluster.apply(Event::Synced(kind));
+    }
+    cluster
+}
+
+/// One uplink with 10.1.0.1/24 and fd00:1::1/64, and loopback.
+pub(crate) fn links() -> Links {
+    let link = |index, name: &str, loopback| Link {
+        index,
+        name: name.to_owned(),
+        mtu: 1500,
+        mac: None,
+        up: true,
+        running: true,
+        loopback,
+        group: 0,
+        alias: None,
+    };
+    let address = |dev, address: &str, length| Address {
+        dev,
+        address: address.parse().unwrap(),
+        length,
+        tentative: false,
+    };
+    Links::new(
+        vec![link(1, "lo", true), link(UPLINK, "eth0", false)],
+        vec![
+            address(1, "127.0.0.1", 8),
+            address(UPLINK, "10.1.0.1", 24),
+            address(UPLINK, "fd00:1::1", 64),
+            address(UPLINK, "fe80::1", 64),
+        ],
+    )
+}
+
+pub(crate) fn planned(cluster: &Cluster) -> Plan {
+    plan(&Inputs {
+        me: &me(),
+        cluster,
+        links: &links(),
+        boot: &boot(),
+    })
+}

@@ -1,0 +1,297 @@
+//! Rounds against a real kernel, in a namespace of their own.
+
+use gingham_agent::cluster::Cluster;
+use gingham_agent::links::Links;
+use gingham_agent::manifest::Parsed;
+use gingham_agent::objects::{Kind, Node, Object};
+use gingham_agent::plan::{Inputs, Plan, plan};
+use gingham_agent::reconcile::{Round, Standing, reconcile};
+use gingham_agent::store::Event;
+use gingham_agent::sysctls;
+use gingham_model::{
+    Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteProtocol, RouteSet,
+    TABLE_MAIN, Target,
+};
+use gingham_netlink::link::{self, VethEnd, VethPair};
+use gingham_netlink::{Netns, Socket, address, sysctl};
+use std::time::{Duration, Instant};
+
+const ME: &str = "w1";
+
+/// A node's namespace with one uplink, and the far end of its cable.
+pub(crate) struct World {
+    pub(crate) node: Netns,
+    socket: Socket,
+    _lan: Netns,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let create =
+            || Netns::create().expect("this test makes network namespaces: run it as root");
+        let (node, lan) = (create(), create());
+        let mut socket = node
+            .visit(|| Socket::open(Duration::from_secs(5)))
+            .unwrap()
+            .unwrap();
+        let end = |name: &str, last| VethEnd {
+            name: name.to_owned(),
+            mac: MacAddress([2, 0x67, 0, 0, 0, last]),
+        };
+        let pair = VethPair {
+            host: end("eth0", 1),
+            peer: end("far", 2),
+            mtu: 1400,
+            group: 0,
+        };
+        socket.run(&[link::create_veth(&pair, &lan)]).unwrap();
+        let up = |socket: &mut Socket, name: &str| {
+            let dev = socket.link(name).unwrap().index;
+            socket.run(&[link::set_up(dev)]).unwrap();
+            dev
+        };
+        let mut far = lan
+            .visit(|| Socket::open(Duration::from_secs(5)))
+            .unwrap()
+            .unwrap();
+        up(&mut far, "far");
+        up(&mut socket, "lo");
+        let dev = up(&mut socket, "eth0");
+        for (ip, length) in [("10.1.0.1", 24), ("fd00:1::1", 64)] {
+            socket
+                .run(&[address::add(dev, ip.parse().unwrap(), length)])
+                .unwrap();
+        }
+        World {
+            node,
+            socket,
+            _lan: lan,
+        }
+    }
+
+    fn links(&mut self) -> Links {
+        Links::new(
+            self.socket.links().unwrap(),
+            self.socket.addresses().unwrap(),
+        )
+    }
+
+    fn round(&mut self, cluster: &Cluster) -> (Plan, Round) {
+        let links = self.links();
+        let plan = plan(&Inputs {
+            me: &ME.parse().unwrap(),
+            cluster,
+            links: &links,
+            boot: &"8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap(),
+        });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let round = reconcile(&mut self.socket, &plan, deadline).unwrap();
+        (plan, round)
+    }
+
+    pub(crate) fn routes(&mut self) -> Vec<Route> {
+        self.socket.routes(TABLE_MAIN).unwrap()
+    }
+
+    pub(crate) fn own(&mut self) -> RouteSet {
+        let ours = [Owner::Direct.protocol(), Owner::Sink.protocol()];
+        let own = self
+            .routes()
+            .into_iter()
+            .filter(|route| ours.contains(&route.protocol));
+        own.map(|route| (route.key, route)).collect()
+    }
+
+    pub(crate) fn change(&mut self, change: &Change) {
+        self.socket.apply(change).unwrap();
+    }
+}
+
+fn apply(object: Object) -> Event {
+    Event::Apply(Box::new(Parsed {
+        object,
+        unknown: Vec::new(),
+    }))
+}
+
+fn block(cidr: &str, node: &str, ips: &[&str]) -> Block {
+    Block {
+        cidr: cidr.parse().unwrap(),
+        pool: "z1".parse().unwrap(),
+        zone: "z1".parse().unwrap(),
+        node: node.parse().unwrap(),
+        node_uid: format!("uid-{node}"),
+        node_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        state: BlockState::Active,
+    }
+}
+
+fn node() -> Node {
+    Node {
+        name: ME.parse().unwrap(),
+        uid: "uid-w1".to_owned(),
+        labels: [("topology.kubernetes.io/zone".to_owned(), "z1".to_owned())].into(),
+        internal_ips: ["10.1.0.1", "fd00:1::1"]
+            .map(|ip| ip.parse().unwrap())
+            .to_vec(),
+    }
+}
+
+/// Blocks of w1 and w2 in both families, all known.
+fn cluster() -> Cluster {
+    let mut cluster = Cluster::default();
+    cluster.apply(apply(Object::Node(node())));
+    for (cidr, owner, ip) in [
+        ("10.64.1.0/24", "w1", "10.1.0.1"),
+        ("fd00:10:1::/64", "w1", "fd00:1::1"),
+        ("10.64.2.0/24", "w2", "10.1.0.2"),
+        ("fd00:10:2::/64", "w2", "fd00:1::2"),
+    ] {
+        cluster.apply(apply(Object::Block(block(cidr, owner, &[ip]))));
+    }
+    for kind in Kind::ALL {
+        cluster.apply(Event::Synced(kind));
+    }
+    cluster
+}
+
+#[test]
+fn a_round_makes_the_kernel_so_and_the_next_one_writes_nothing() {
+    let mut world = World::new();
+    let (plan, first) = world.round(&cluster());
+    assert!(first.is_in_sync(), "{first:?}");
+    assert_eq!(first.applied.len(), 4);
+    assert_eq!(world.own(), plan.routes);
+    let (_, second) = world.round(&cluster());
+    assert!(second.is_in_sync() && second.applied.is_empty());
+}
+
+#[test]
+fn what_a_foreign_hand_breaks_is_repaired() {
+    let mut world = World::new();
+    let (plan, _) = world.round(&cluster());
+    let routes: Vec<Route> = plan.routes.values().cloned().collect();
+    world.change(&Change::Remove(routes[0].clone()));
+    let elsewhere = NextHop {
+        via: "10.1.0.77".parse().unwrap(),
+        dev: uplink(&mut world),
+    };
+    let bent = Route {
+        target: Target::Via([elsewhere].into()),
+        ..routes[1].clone()
+    };
+    world.change(&Change::Replace(bent));
+    let (_, round) = world.round(&cluster());
+    assert_eq!(round.applied.len(), 2, "{:?}", round.applied);
+    assert_eq!(world.own(), plan.routes);
+}
+
+fn uplink(world: &mut World) -> u32 {
+    world.socket.link("eth0").unwrap().index
+}
+
+#[test]
+fn routes_of_others_survive_and_block_only_themselves() {
+    let mut world = World::new();
+    let (key, dev) = (
+        Owner::Direct.key("10.64.2.0/24".parse().unwrap()),
+        uplink(&mut world),
+    );
+    let hop = NextHop {
+        via: "10.1.0.9".parse().unwrap(),
+        dev,
+    };
+    let target = Target::Via([hop].into());
+    let foreign = Route {
+        key,
+        protocol: RouteProtocol(4),
+        target: target.clone(),
+    };
+    let learned = Route::of(
+        Owner::Learned,
+        "10.65.0.0/16".parse().unwrap(),
+        target.clone(),
+    );
+    let pod = Route::of(
+        Owner::Pod,
+        "10.64.1.7/32".parse().unwrap(),
+        Target::Link(dev),
+    );
+    let stale = Route::of(Owner::Direct, "10.66.0.0/24".parse().unwrap(), target);
+    for route in [&foreign, &learned, &pod, &stale] {
+        world.change(&Change::Replace(route.clone()));
+    }
+    let (_, round) = world.round(&cluster());
+    assert_eq!(round.routes[&key].1, Standing::Conflict(RouteProtocol(4)));
+    assert!(!round.is_in_sync());
+    let after = world.routes();
+    for kept in [&foreign, &learned, &pod] {
+        assert!(after.contains(kept), "{kept:?}");
+    }
+    assert!(!after.contains(&stale));
+    assert_eq!(round.applied.len(), 4, "three of the plan, and the removal");
+}
+
+#[test]
+fn nothing_is_removed_while_a_source_is_away() {
+    let mut world = World::new();
+    let mut index = cluster();
+    let (plan, _) = world.round(&index);
+    index.apply(Event::Failed(Kind::Block, "gone".to_owned()));
+    index.apply(Event::Delete(Kind::Block, "10-64-2-0-24".to_owned()));
+    let v6 = Owner::Direct.key("fd00:10:2::/64".parse().unwrap());
+    world.change(&Change::Remove(plan.routes[&v6].clone()));
+    let (_, held) = world.round(&index);
+    assert_eq!(held.applied.len(), 1, "what is known is still repaired");
+    assert!(held.is_in_sync());
+    assert_eq!(world.own(), plan.routes);
+    index.apply(Event::Synced(Kind::Block));
+    let (_, round) = world.round(&index);
+    assert_eq!(round.applied.len(), 1);
+    assert_eq!(world.own().len(), 3);
+}
+
+#[test]
+fn an_uplink_keeps_its_router_advertisements_when_forwarding_is_switched_on() {
+    let mut world = World::new();
+    let links = world.links();
+    assert_eq!(links.mtu(&node().internal_ips), Some(1400));
+    let wanted = sysctls::wanted(&node(), &links);
+    let names: Vec<&str> = wanted.iter().map(|setting| setting.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "net/ipv4/ip_forward",
+            "net/ipv6/conf/eth0/accept_ra",
+            "net/ipv6/conf/all/forwarding"
+        ]
+    );
+    let read = |name: &str| world.node.visit(|| sysctl::read(name).unwrap()).unwrap();
+    let before = read("net/ipv6/conf/eth0/accept_ra");
+    assert_eq!(world.node.visit(|| sysctls::apply(&wanted)).unwrap(), []);
+    let after: Vec<String> = names.iter().map(|name| read(name)).collect();
+    let accept_ra = if before == "1" { "2" } else { before.as_str() };
+    assert_eq!(after, ["1", accept_ra, "1"]);
+}
+
+#[test]
+fn forwarding_stays_off_where_advertisements_cannot_be_kept() {
+    let world = World::new();
+    let setting = |name: &str, from| sysctls::Setting {
+        name: name.to_owned(),
+        value: "1",
+        from,
+    };
+    let all = "net/ipv6/conf/all/forwarding";
+    let settings = [
+        setting("net/ipv6/no-such-setting", None),
+        setting(all, None),
+    ];
+    let failures = world.node.visit(|| sysctls::apply(&settings)).unwrap();
+    let names: Vec<&str> = failures
+        .iter()
+        .map(|failure| failure.name.as_str())
+        .collect();
+    assert_eq!(names, ["net/ipv6/no-such-setting", all]);
+    assert_eq!(failures[1].error, "not set to 1: an earlier setting failed");
+}

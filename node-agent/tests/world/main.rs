@@ -1,0 +1,13 @@
+//! The parts that meet the world: files under inotify, the kernel, and the whole program. Those
+//! that need a network namespace need root, and fail without it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on panics"
+)]
+
+mod directory;
+mod kernel;
+mod program;
+mod run_dir;
