@@ -169,6 +169,7 @@ fn an_agent_killed_under_traffic_loses_no_packet_and_writes_no_route() {
     );
     let status = z1w1.agent_status().unwrap();
     assert_eq!(status["routes"]["ok"], 4);
+    assert_eq!(status["round"]["appliedSinceStart"], 0, "{status:#}");
 }
 
 #[test]

@@ -246,12 +246,12 @@ impl<S: Store> Agent<S> {
             node_state: self.run_dir.node_state(),
         };
         let result = tokio::task::spawn_blocking(move || pass.run()).await?;
-        let number = self.round.number + 1;
-        self.round = snapshot::round(number, causes, start.elapsed());
+        self.round = snapshot::round(&self.round, causes, start.elapsed());
         match result {
             Ok(seen) => {
                 journal::changes(&seen, causes);
                 self.round.applied = seen.round.applied.len();
+                self.round.applied_since_start += self.round.applied;
                 self.round.failed = seen.round.failed.len();
                 let well = seen.round.is_in_sync() && seen.sysctls.is_empty();
                 self.seen = Some(seen);

@@ -3,9 +3,7 @@
 
 use crate::config::RoutingConfig;
 use crate::links::Links;
-use gingham_model::{
-    Aggregate, Block, BlockSize, CidrState, NodeName, Pool, PoolCidr, PoolError, PoolSpec, Prefix,
-};
+use gingham_model::{Block, NodeName, Prefix};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -101,7 +99,7 @@ fn covers_another(screened: &Screened<'_>, at: usize) -> Option<String> {
 }
 
 fn unfit(cidr: Prefix, nets: &Nets<'_>) -> Option<String> {
-    if let Some(reserved) = reserved(cidr) {
+    if let Some(reserved) = cidr.reserved() {
         return Some(format!("overlaps {reserved}, which pods cannot use"));
     }
     let mut connected = nets.links.connected().iter();
@@ -114,28 +112,4 @@ fn unfit(cidr: Prefix, nets: &Nets<'_>) -> Option<String> {
         let met = subnets.find(|subnet| subnet.overlaps(cidr))?;
         Some(format!("overlaps {met}, a node subnet of zone {zone}"))
     })
-}
-
-/// The rule for pools, asked of a pool of this one CIDR.
-fn reserved(cidr: Prefix) -> Option<&'static str> {
-    let (zone, name) = ("z".parse().ok()?, "p".parse().ok()?);
-    let length = cidr.length();
-    let spec = PoolSpec {
-        zone,
-        cidrs: vec![PoolCidr {
-            cidr,
-            state: CidrState::Active,
-        }],
-        block_size: BlockSize {
-            v4: length,
-            v6: length,
-        },
-        aggregate: Aggregate::None,
-        nat_outgoing: false,
-        cooldown_seconds: 0,
-    };
-    match Pool::new(name, spec) {
-        Err(PoolError::Reserved { reserved, .. }) => Some(reserved),
-        _ => None,
-    }
 }

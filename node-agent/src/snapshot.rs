@@ -177,12 +177,13 @@ fn describe(standing: &Standing) -> (&'static str, Option<String>) {
     }
 }
 
-/// How a round stands in the status.
-pub fn round(number: u64, causes: &BTreeSet<Cause>, took: Duration) -> RoundStatus {
+/// How the round after `before` stands in the status before anything came of it.
+pub fn round(before: &RoundStatus, causes: &BTreeSet<Cause>, took: Duration) -> RoundStatus {
     RoundStatus {
-        number,
+        number: before.number + 1,
         causes: causes.iter().map(Cause::to_string).collect(),
         duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        applied_since_start: before.applied_since_start,
         ..RoundStatus::default()
     }
 }

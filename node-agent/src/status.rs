@@ -101,6 +101,8 @@ pub struct RoundStatus {
     pub causes: Vec<String>,
     /// Changes the kernel accepted.
     pub applied: usize,
+    /// Those of this round and every one before it, since the agent started.
+    pub applied_since_start: usize,
     /// Changes it refused.
     pub failed: usize,
     /// How long it took.

@@ -115,10 +115,11 @@ fn summary(status: &Status) -> String {
         .collect();
     let round = &status.round;
     let last = format!(
-        "number {} ({}): {} changed, {} failed, {} ms",
+        "number {} ({}): {} changed ({} since start), {} failed, {} ms",
         round.number,
         round.causes.join(", "),
         round.applied,
+        round.applied_since_start,
         round.failed,
         round.duration_ms
     );

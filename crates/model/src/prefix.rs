@@ -148,10 +148,31 @@ impl Prefix {
             .then(|| to_bits(address) - self.bits())
     }
 
+    /// The range in which no pod can live that this prefix meets: loopback, link-local, multicast,
+    /// unspecified, mapped.
+    pub fn reserved(self) -> Option<&'static str> {
+        // A test parses the whole table.
+        let meets = |text: &&str| text.parse().is_ok_and(|range: Prefix| range.overlaps(self));
+        RESERVED.into_iter().find(meets)
+    }
+
     fn bits(self) -> u128 {
         to_bits(self.0.ip())
     }
 }
+
+/// Ranges in which no pod address can lie (RFC 6890, RFC 5771, RFC 4291).
+const RESERVED: [&str; 9] = [
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/127",
+    "::ffff:0:0/96",
+    "fe80::/10",
+    "ff00::/8",
+];
 
 fn to_bits(address: IpAddr) -> u128 {
     match address {
@@ -286,6 +307,14 @@ mod tests {
         assert_eq!(prefix("10.0.0.0/26").count(24), None);
         assert_eq!(prefix("10.0.0.0/26").nth(26, 1), None);
         assert_eq!(all.nth(0, 0), Some(all));
+    }
+
+    #[test]
+    fn every_reserved_range_is_a_prefix() {
+        for text in RESERVED {
+            assert_eq!(prefix(text).reserved(), Some(text));
+        }
+        assert_eq!(prefix("10.0.0.0/8").reserved(), None);
     }
 
     #[test]

@@ -82,13 +82,11 @@ impl Restart {
                 .as_u64()
                 .with_context(|| format!("round {round}"))
         };
-        let (applied, failed) = (number("applied")?, number("failed")?);
-        ensure!(
-            (applied, failed) == (0, 0),
-            "the agent's last round: {round}"
-        );
+        let (applied, failed) = (number("appliedSinceStart")?, number("failed")?);
+        ensure!((applied, failed) == (0, 0), "the agent's rounds: {round}");
         Ok(format!(
-            "`ip monitor route` stayed silent; the agent's round {}: {applied} applied, {failed} failed",
+            "`ip monitor route` stayed silent; the agent's {} rounds since start: {applied} applied, \
+             {failed} failed",
             number("number")?
         ))
     }
