@@ -8,12 +8,19 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 fn decide(cluster: &Cluster, unlisted: &Unlisted, free: u64) -> Wanted {
-    let usage = Usage {
-        capacity: 64,
-        held: 64 - free,
+    decide_by(cluster, unlisted, usage(64, free))
+}
+
+fn usage(capacity: u64, free: u64) -> Usage {
+    Usage {
+        capacity,
+        held: capacity - free,
         resting: 0,
         free,
-    };
+    }
+}
+
+fn decide_by(cluster: &Cluster, unlisted: &Unlisted, usage: Usage) -> Wanted {
     wanted(&Situation {
         me: &me(),
         cluster,
@@ -91,6 +98,17 @@ fn another_block_is_claimed_when_a_quarter_is_left() {
         claims(&decide(&index, &unlisted, 16)).is_empty(),
         "one shortage, one block"
     );
+}
+
+/// A /64 has as many addresses as the number can tell: a shortage that no block could end would
+/// claim blocks without end.
+#[test]
+fn a_block_too_large_to_count_is_not_short_of_addresses() {
+    let index = cluster(&settled());
+    for free in [u64::MAX, u64::MAX - 200] {
+        let decided = decide_by(&index, &Unlisted::default(), usage(u64::MAX, free));
+        assert!(claims(&decided).is_empty(), "{free}: {decided:?}");
+    }
 }
 
 #[test]
