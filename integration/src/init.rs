@@ -61,12 +61,13 @@ pub struct InitSpec {
 /// # Errors
 /// No permission for namespaces, or the executable cannot be started again.
 pub fn enter(spec: &str) -> Result<()> {
+    // Before the mounts change: in a chroot the path would read otherwise after that.
+    let own = std::env::current_exe().context("finding the own executable")?;
     let namespaces = CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS;
     unshare(namespaces).context("making namespaces")?;
-    let own = std::env::current_exe().context("finding the own executable")?;
     // Not waited for: the box outlives its maker and is reaped by whoever adopts it.
     let child = Command::new(own)
         .args(["init", spec])
