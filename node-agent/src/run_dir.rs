@@ -4,6 +4,12 @@ use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A killed agent holds its lock until the last of its threads is gone, which may be after whoever
+/// killed it has started the next one.
+const HANDOVER: Duration = Duration::from_secs(2);
 
 /// The run directory, held by this agent.
 #[derive(Debug)]
@@ -33,10 +39,11 @@ pub enum RunDirError {
 }
 
 impl RunDir {
-    /// Makes the directory (0755) where it is missing, and takes it.
+    /// Makes the directory (0755) where it is missing, and takes it. Waits a moment for an agent
+    /// that is on its way out.
     ///
     /// # Errors
-    /// [`RunDirError::Held`] when another agent has it.
+    /// [`RunDirError::Held`] when another agent keeps it.
     pub fn open(path: &Path) -> Result<Self, RunDirError> {
         let io = |source| RunDirError::Io {
             path: path.to_owned(),
@@ -49,10 +56,16 @@ impl RunDir {
             .create(path)
             .map_err(io)?;
         let handle = File::open(path).map_err(io)?;
-        match handle.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RunDirError::Held(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+        let start = Instant::now();
+        loop {
+            match handle.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if start.elapsed() < HANDOVER => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => return Err(RunDirError::Held(path.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(io(source)),
+            }
         }
         Ok(RunDir {
             path: path.to_owned(),

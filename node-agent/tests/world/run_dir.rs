@@ -1,6 +1,8 @@
 use gingham_agent::run_dir::{RunDir, RunDirError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 #[test]
@@ -16,6 +18,18 @@ fn a_run_directory_is_made_and_held_by_one() {
     assert!(matches!(error, RunDirError::Held(_)), "{error}");
     drop(held);
     RunDir::open(&path).unwrap();
+}
+
+#[test]
+fn an_agent_on_its_way_out_is_waited_for() {
+    let root = TempDir::new().unwrap();
+    let held = RunDir::open(root.path()).unwrap();
+    let leaving = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        drop(held);
+    });
+    RunDir::open(root.path()).unwrap();
+    leaving.join().unwrap();
 }
 
 #[test]
