@@ -224,6 +224,7 @@ fn the_probe_counts_what_it_cannot_send() -> Result<()> {
 /// Set in the process that [`killing_the_owner_leaves_nothing`] starts, which is itself, and kills.
 const HOLD: &str = "GINGHAM_LAB_TEST_HOLD";
 
+#[allow(clippy::print_stdout, reason = "its stdout is what the test reads")]
 fn own_a_lab_until_killed() -> Result<()> {
     let lab = bare_lab()?;
     lab.at("z1w1")?.spawn("sleep", &["sleep", "1000"])?;

@@ -18,15 +18,20 @@ impl FromStr for MacAddress {
     type Err = MacAddressError;
 
     fn from_str(text: &str) -> Result<Self, MacAddressError> {
-        let octets: Option<Vec<u8>> = text.split(':').map(octet).collect();
-        let octets = octets.and_then(|octets| <[u8; 6]>::try_from(octets).ok());
-        octets
-            .map(MacAddress)
-            .ok_or_else(|| MacAddressError(text.to_owned()))
+        let refused = || MacAddressError(text.to_owned());
+        let mut octets = [0; 6];
+        let mut pairs = text.split(':');
+        for octet in &mut octets {
+            *octet = pairs.next().and_then(hexadecimal).ok_or_else(refused)?;
+        }
+        match pairs.next() {
+            None => Ok(MacAddress(octets)),
+            Some(_) => Err(refused()),
+        }
     }
 }
 
-fn octet(pair: &str) -> Option<u8> {
+fn hexadecimal(pair: &str) -> Option<u8> {
     let digits = pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits.then(|| u8::from_str_radix(pair, 16).ok())?
 }

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -251,29 +251,4 @@ fn the_longest_idle_lease_comes_first_in_whatever_order_the_file_is() {
     let leases = Leases::parse(document(&[late, early]).as_bytes()).unwrap();
     let order = leases.cooling().iter().map(|lease| lease.since);
     assert_eq!(order.collect::<Vec<_>>(), [7, 9]);
-}
-
-/// Prints, never asserts: figures belong in benches.
-#[test]
-fn the_price_of_a_reservation_among_250() {
-    let dir = tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap();
-    let store = LeaseStore::new(dir.path());
-    let present: Vec<String> = (0..250)
-        .map(|n| lease(&format!("{n:064}"), &format!("10.65.0.{n}"), "Held"))
-        .collect();
-    fs::write(store.path(), document(&present)).unwrap();
-    let mut times: Vec<Duration> = (0..100)
-        .map(|pod| {
-            let start = Instant::now();
-            reserve(&store, format!("next-{pod:059}")).unwrap();
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!(
-        "reserve among 250 to 350 leases: median {:?}, worst {:?}",
-        times[50], times[99]
-    );
 }

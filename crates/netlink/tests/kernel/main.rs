@@ -1,0 +1,12 @@
+//! Every verb against the real kernel, in namespaces that live as long as a file descriptor.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod links;
+mod namespaces;
+mod routes;
+mod socket;
+mod support;

@@ -1,0 +1,47 @@
+//! Namespaces and their settings.
+
+use crate::support::*;
+use gingham_netlink::{Netns, NetnsError, sysctl};
+use std::path::Path;
+
+#[test]
+fn namespaces_are_the_same_by_identity_not_by_path() {
+    let netns = new_namespace();
+    let inside = netns
+        .visit(|| Netns::current().unwrap().id().unwrap())
+        .unwrap();
+    assert_eq!(inside, netns.id().unwrap());
+    assert_ne!(inside, Netns::current().unwrap().id().unwrap());
+}
+
+#[test]
+fn what_is_no_namespace_is_refused_by_its_path() {
+    let missing = Netns::open(Path::new("/run/netns/no-such-sandbox")).unwrap_err();
+    assert!(matches!(missing, NetnsError::Missing { .. }), "{missing}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let plain = Netns::open(file.path()).unwrap_err();
+    assert!(matches!(plain, NetnsError::NotNamespace { .. }), "{plain}");
+    assert!(plain.to_string().contains(file.path().to_str().unwrap()));
+}
+
+#[test]
+fn a_setting_is_written_once() {
+    let netns = new_namespace();
+    let name = "net/ipv4/ip_forward";
+    let outcomes = netns.visit(|| {
+        sysctl::set(name, "0").unwrap();
+        [
+            sysctl::set(name, "1").unwrap(),
+            sysctl::set(name, "1").unwrap(),
+        ]
+    });
+    let changed = sysctl::Outcome::Changed { from: "0".into() };
+    assert_eq!(outcomes.unwrap(), [changed, sysctl::Outcome::Unchanged]);
+    let missing = sysctl::read("net/ipv4/conf/no-such/rp_filter").unwrap_err();
+    assert!(missing.is_missing());
+    assert!(
+        missing
+            .to_string()
+            .starts_with("read sysctl net/ipv4/conf/no-such/rp_filter: ")
+    );
+}
