@@ -1,7 +1,7 @@
 //! Interfaces, addresses and neighbours.
 
 use crate::support::*;
-use gingham_netlink::{address, link, sysctl};
+use gingham_netlink::{link, sysctl};
 use nix::errno::Errno;
 
 #[test]
