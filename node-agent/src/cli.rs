@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gingham_model::NodeName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Keeps a node's share of the pod network true: claims blocks, installs routes, tells the CNI
 /// plugin what it may give out.
@@ -57,14 +58,14 @@ pub struct Run {
         env = "GINGHAM_LOG_FORMAT"
     )]
     pub log_format: LogFormat,
-    /// Least severe lines to log: error, warn, info, debug, trace, or a filter by module
+    /// Least severe lines to log: off, error, warn, info, debug or trace
     #[arg(
         long,
         value_name = "LEVEL",
         default_value = "info",
         env = "GINGHAM_LOG_LEVEL"
     )]
-    pub log_level: String,
+    pub log_level: LevelFilter,
 }
 
 /// Form of the log.

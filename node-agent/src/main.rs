@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// A file operation that hangs must not keep the process from ending.
 const STUCK: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ fn start() -> Result<()> {
 }
 
 async fn run(command: Run) -> Result<()> {
-    log(command.log_format, &command.log_level)?;
+    log(command.log_format, command.log_level)?;
     let stop = CancellationToken::new();
     let (mut term, mut int) = (
         signal(SignalKind::terminate())?,
@@ -70,12 +70,10 @@ async fn run(command: Run) -> Result<()> {
     Ok(agent::run(config, store, stop).await?)
 }
 
-fn log(format: LogFormat, level: &str) -> Result<()> {
-    let filter = EnvFilter::builder().parse(level);
-    let filter = filter.map_err(|error| anyhow!("--log-level {level:?}: {error}"))?;
+fn log(format: LogFormat, level: LevelFilter) -> Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(filter);
+        .with_max_level(level);
     let set = match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),

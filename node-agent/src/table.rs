@@ -96,8 +96,19 @@ pub fn status(status: &Status) -> String {
         .collect();
     list(&mut text, "Refused", &refused);
     list(&mut text, "Unknown fields, ignored", &status.unknown_fields);
-    list(&mut text, "No further block because", &status.claims);
-    list(&mut text, "Removals held because", &status.removals_held);
+    let mut because = |title: &str, lines: &[String]| {
+        // What keeps the node from being ready often keeps it from these as well.
+        let said = lines.iter().all(|line| status.reasons.contains(line));
+        let above = ["the reasons above".to_owned()];
+        let lines = if said && !lines.is_empty() {
+            &above
+        } else {
+            lines
+        };
+        list(&mut text, title, lines);
+    };
+    because("No further block because of", &status.claims);
+    because("Removals held because of", &status.removals_held);
     let skipped = status.skipped.iter();
     let skipped: Vec<String> = skipped
         .map(|s| format!("{} of node {}: {}", s.block, s.node, s.reason))
