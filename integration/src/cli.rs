@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gingham_integration::probe::{self, ReceivePlan, SendPlan};
 use gingham_integration::{STATE_DIR, init};
+use gingham_model::NodeName;
 use serde::Serialize;
 use std::io::{Write, stdout};
 use std::net::{IpAddr, SocketAddr};
@@ -97,6 +98,7 @@ struct PodName {
     /// The node, such as z1w1
     node: String,
     /// The name of the pod
+    #[arg(value_parser = pod_name)]
     name: String,
 }
 
@@ -189,4 +191,10 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
 /// Lines for stdout.
 pub(crate) fn print(text: &str) -> Result<()> {
     writeln!(stdout(), "{text}").context("writing to stdout")
+}
+
+/// Pods and nodes are named by one rule, DNS-1123.
+fn pod_name(text: &str) -> Result<String, String> {
+    let named = text.parse::<NodeName>().map(String::from);
+    named.map_err(|_| "must be lower-case letters, digits, '-' or '.'".to_owned())
 }
