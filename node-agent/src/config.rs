@@ -1,14 +1,21 @@
 //! The RoutingConfig: settings of the whole cluster, checked field by field.
 
-use gingham_model::{Prefix, Zone};
+use gingham_model::{Owner, Prefix, RouteProtocol, Zone};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The only RoutingConfig that is read.
 pub const NAME: &str = "default";
 
 /// The well-known label of a node's zone.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// Seconds a mass removal is held where nothing else is said.
+const MASS_REMOVAL_HOLD: u64 = 300;
+
+/// Seconds a block must have been empty where nothing else is said.
+const EMPTY_BLOCK: u64 = 300;
 
 /// The `spec` as written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,6 +24,11 @@ pub(crate) struct Spec {
     zones: Vec<ZoneSpec>,
     paused: bool,
     zone_label: Option<String>,
+    #[serde(rename = "nonMasqueradeCIDRs")]
+    non_masquerade_cidrs: Vec<Prefix>,
+    take_over_protocols: Vec<u8>,
+    mass_removal_hold_seconds: Option<u32>,
+    empty_block_seconds: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +58,14 @@ pub struct RoutingConfig {
     pub paused: bool,
     /// The key of the label that says a node's zone.
     pub zone_label: String,
+    /// Destinations, beside all pools and node subnets, that see the pods' own addresses.
+    pub non_masquerade_cidrs: BTreeSet<Prefix>,
+    /// Routes of these protocols that stand in the way of ours are taken over.
+    pub take_over: BTreeSet<RouteProtocol>,
+    /// How long a mass removal is held until it counts as meant.
+    pub mass_removal_hold: Duration,
+    /// How long a block must have been empty before it is given back.
+    pub empty_block: Duration,
 }
 
 impl Default for RoutingConfig {
@@ -54,6 +74,10 @@ impl Default for RoutingConfig {
             zones: BTreeMap::new(),
             paused: false,
             zone_label: ZONE_LABEL.to_owned(),
+            non_masquerade_cidrs: BTreeSet::new(),
+            take_over: BTreeSet::new(),
+            mass_removal_hold: Duration::from_secs(MASS_REMOVAL_HOLD),
+            empty_block: Duration::from_secs(EMPTY_BLOCK),
         }
     }
 }
@@ -88,11 +112,44 @@ impl TryFrom<Spec> for RoutingConfig {
         if zone_label.is_empty() || zone_label.contains(char::is_whitespace) {
             return Err(format!("spec.zoneLabel: {zone_label:?} is no label key"));
         }
+        for (index, cidr) in spec.non_masquerade_cidrs.iter().enumerate() {
+            if cidr.length() == 0 {
+                let field = format!("spec.nonMasqueradeCIDRs[{index}]");
+                return Err(format!(
+                    "{field}: {cidr} would end all masquerading; set natOutgoing: false in the \
+                     ZonePools for that"
+                ));
+            }
+        }
+        for (index, protocol) in spec.take_over_protocols.iter().enumerate() {
+            if let Some(why) = never_taken_over(*protocol) {
+                let field = format!("spec.takeOverProtocols[{index}]");
+                return Err(format!("{field}: {protocol} {why}"));
+            }
+        }
+        let protocols = spec.take_over_protocols.into_iter().map(RouteProtocol);
+        let seconds = |given: Option<u32>, default: u64| {
+            Duration::from_secs(given.map_or(default, u64::from))
+        };
         Ok(RoutingConfig {
             zones,
             paused: spec.paused,
             zone_label,
+            non_masquerade_cidrs: spec.non_masquerade_cidrs.into_iter().collect(),
+            take_over: protocols.collect(),
+            mass_removal_hold: seconds(spec.mass_removal_hold_seconds, MASS_REMOVAL_HOLD),
+            empty_block: seconds(spec.empty_block_seconds, EMPTY_BLOCK),
         })
+    }
+}
+
+/// Protocols whose routes are not for taking.
+fn never_taken_over(protocol: u8) -> Option<&'static str> {
+    match protocol {
+        0 => Some("is no protocol (RTPROT_UNSPEC)"),
+        2 => Some("is the kernel's own (RTPROT_KERNEL)"),
+        own if Owner::of(RouteProtocol(own)).is_some() => Some("is one of Gingham's own"),
+        _ => None,
     }
 }
 

@@ -75,6 +75,7 @@ impl Line {
         let node = seen.plan.owners.get(&route.key);
         Line {
             op: match change {
+                Change::Add(_) => "add",
                 Change::Replace(_) => "replace",
                 Change::Remove(_) => "remove",
             },

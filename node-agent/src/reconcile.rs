@@ -61,10 +61,10 @@ pub fn work(plan: &Plan, table: &Table) -> Work {
     for change in diff(&plan.routes, &table.own) {
         let key = change.key();
         match (&change, &plan.removals, table.foreign.get(&key)) {
-            (Change::Replace(_), _, Some(protocol)) => {
+            (Change::Add(_) | Change::Replace(_), _, Some(protocol)) => {
                 work.conflicts.insert(key, *protocol);
             }
-            (Change::Replace(_), _, None) => work.changes.push(change),
+            (Change::Add(_) | Change::Replace(_), _, None) => work.changes.push(change),
             (Change::Remove(_), Removals::Allowed(_, unread), _)
                 if !unread.contains(&key.prefix) =>
             {

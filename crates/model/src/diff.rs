@@ -6,10 +6,13 @@ use std::cmp::Reverse;
 /// One step towards the wanted routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Make the kernel's route of this key exactly this one, whether or not there is one
+    /// Make this route where there is none of its key (`NLM_F_CREATE | NLM_F_EXCL`): a foreign
+    /// route that came to stand there meanwhile makes it fail with `EEXIST`, and is not harmed.
+    Add(Route),
+    /// Make the route of this key, which is ours, exactly this one
     /// (`NLM_F_CREATE | NLM_F_REPLACE`: no moment without a route).
     Replace(Route),
-    /// Remove this route, and only if it still is its protocol's.
+    /// Remove this route, and only if it still is as given: protocol and next hops.
     Remove(Route),
 }
 
@@ -17,7 +20,7 @@ impl Change {
     /// The route concerned.
     pub fn route(&self) -> &Route {
         match self {
-            Change::Replace(route) | Change::Remove(route) => route,
+            Change::Add(route) | Change::Replace(route) | Change::Remove(route) => route,
         }
     }
 
@@ -29,7 +32,7 @@ impl Change {
     /// What the change does to a set.
     pub fn apply(self, set: &mut RouteSet) {
         match self {
-            Change::Replace(route) => {
+            Change::Add(route) | Change::Replace(route) => {
                 set.insert(route.key, route);
             }
             Change::Remove(route) => {
@@ -41,11 +44,11 @@ impl Change {
 
 /// The steps that turn `have` into `want`.
 ///
-/// Replacements come first and removals last, so that no moment lacks a route which both sets have.
-/// Among replacements the longer prefixes come first (a specific is there before a covering route
+/// Additions and replacements come first and removals last, so that no moment lacks a route which
+/// both sets have. Among additions and replacements the longer prefixes come first (a specific is there before a covering route
 /// starts to attract its traffic); among removals the shorter ones, for the same reason.
 pub fn diff(want: &RouteSet, have: &RouteSet) -> Vec<Change> {
-    let mut replace: Vec<&Route> = want
+    let mut make: Vec<&Route> = want
         .values()
         .filter(|route| have.get(&route.key) != Some(*route))
         .collect();
@@ -53,11 +56,14 @@ pub fn diff(want: &RouteSet, have: &RouteSet) -> Vec<Change> {
         .values()
         .filter(|route| !want.contains_key(&route.key))
         .collect();
-    replace.sort_by_key(|route| Reverse(route.key.prefix.length()));
+    make.sort_by_key(|route| Reverse(route.key.prefix.length()));
     remove.sort_by_key(|route| route.key.prefix.length());
-    let replace = replace.into_iter().cloned().map(Change::Replace);
-    replace
-        .chain(remove.into_iter().cloned().map(Change::Remove))
+    let make = make.into_iter().cloned();
+    let make = make.map(|route| match have.contains_key(&route.key) {
+        true => Change::Replace(route),
+        false => Change::Add(route),
+    });
+    make.chain(remove.into_iter().cloned().map(Change::Remove))
         .collect()
 }
 

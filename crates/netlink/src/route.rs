@@ -159,6 +159,7 @@ impl Socket {
     /// What the kernel says, with the route named.
     pub fn apply(&mut self, change: &Change) -> Result<(), Error> {
         match change {
+            Change::Add(route) => self.run(&[add(route)]),
             Change::Replace(route) => self.run(&[replace(route)]),
             Change::Remove(route) => match self.run(&[remove(route)]) {
                 Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(()),
