@@ -25,6 +25,7 @@ pub struct Cluster {
     pools: Source<Pool>,
     blocks: Source<Block>,
     configs: Source<RoutingConfig>,
+    believed: Option<Zone>,
 }
 
 /// How one source stands, for the eye.
@@ -146,22 +147,48 @@ impl Cluster {
         ]
     }
 
-    /// Who this node is, as last known: its Node object, and its zone.
+    /// From now on this node stands in `zone`, whatever its label says for the moment; `None`
+    /// leaves it to the label.
+    pub fn believe(&mut self, zone: Option<Zone>) {
+        self.believed = zone;
+    }
+
+    /// Who this node is, as last known: its Node object, and the zone it is believed to stand in.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub fn identity(&self, me: &NodeName) -> Result<(&Node, Zone), String> {
+        let label = self.label(me);
+        let zone = self.believed.clone().map_or(label, Ok)?;
+        let node = self.node(me).ok_or_else(|| unknown(me))?;
+        Ok((node, zone))
+    }
+
+    /// The zone by the label of this node's Node object.
     ///
     /// # Errors
     /// Why that is not known. Before the settings are, nobody can say which label counts.
-    pub fn identity(&self, me: &NodeName) -> Result<(&Node, Zone), String> {
+    pub fn label(&self, me: &NodeName) -> Result<Zone, String> {
         if *self.configs.state() == State::Pending {
             return Err(format!(
                 "{} are not listed yet",
                 Kind::RoutingConfig.plural()
             ));
         }
-        let node = self
-            .node(me)
-            .ok_or_else(|| format!("Node {me} is not known"))?;
-        let zone = node.zone(&self.config().zone_label)?;
-        Ok((node, zone))
+        let node = self.node(me).ok_or_else(|| unknown(me))?;
+        node.zone(&self.config().zone_label)
+    }
+
+    /// What the label says against the zone that is believed.
+    pub fn doubt(&self, me: &NodeName) -> Option<String> {
+        let believed = self.believed.as_ref()?;
+        match self.label(me) {
+            Ok(label) if label == *believed => None,
+            Ok(label) => Some(format!(
+                "Node {me} is labelled zone {label}; zone {believed} counts until that has stayed"
+            )),
+            Err(error) => Some(format!("{error}; zone {believed} counts on")),
+        }
     }
 
     /// Whether every source is synced, and who this node is.
@@ -200,6 +227,10 @@ impl Cluster {
             Err(reasons)
         }
     }
+}
+
+fn unknown(me: &NodeName) -> String {
+    format!("Node {me} is not known")
 }
 
 fn view<T: PartialEq>(kind: Kind, source: &Source<T>) -> SourceView<'_> {

@@ -16,6 +16,8 @@ pub struct Links {
     addresses: Vec<Address>,
     own: BTreeSet<IpAddr>,
     connected: Vec<(Prefix, u32)>,
+    /// Interfaces with such an address, up or not.
+    addressed: BTreeSet<u32>,
 }
 
 /// Why a next hop cannot be used.
@@ -36,15 +38,35 @@ impl Links {
         let links: BTreeMap<u32, Link> = links.into_iter().map(|link| (link.index, link)).collect();
         addresses.retain(|address| {
             let link = links.get(&address.dev);
-            link.is_some_and(|link| link.up && !link.loopback) && !is_link_local(address.address)
+            link.is_some_and(|link| !link.loopback) && !is_link_local(address.address)
         });
+        let addressed = addresses.iter().map(|address| address.dev).collect();
+        addresses.retain(|address| links.get(&address.dev).is_some_and(|link| link.up));
         let connected = addresses.iter().filter_map(connected).collect();
         Links {
             links,
             addresses,
             own,
             connected,
+            addressed,
         }
+    }
+
+    /// The interface of that index, if it has an address beyond the link, up or not.
+    pub fn addressed(&self, dev: u32) -> Option<&Link> {
+        let addressed = self.addressed.contains(&dev);
+        self.links.get(&dev).filter(|_| addressed)
+    }
+
+    /// Whether an address is of a kind that other nodes can be reached by.
+    pub fn counts(&self, address: &Address) -> bool {
+        let loopback = self.links.get(&address.dev).is_some_and(|l| l.loopback);
+        !loopback && !is_link_local(address.address)
+    }
+
+    /// Whether this address is known, just so.
+    pub fn has(&self, address: &Address) -> bool {
+        self.addresses.contains(address)
     }
 
     /// The name of an interface; its index in words where it is gone.

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::cluster::{Cluster, Complete};
-use crate::links::Links;
+use crate::links::{Links, OffLink};
 use crate::objects::Node;
 use crate::screen::{Nets, Screened, Skipped};
 use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
@@ -51,6 +51,12 @@ pub struct Plan {
     pub owners: BTreeMap<RouteKey, NodeName>,
     /// Whether others of these protocols may go.
     pub removals: Removals,
+    /// Routes left out only because their next hop is on no link of this node, and that in words.
+    pub off_link: BTreeMap<RouteKey, String>,
+    /// Protocols whose routes may be taken over.
+    pub take_over: BTreeSet<RouteProtocol>,
+    /// How long a mass removal is held.
+    pub mass_removal_hold: Duration,
     /// Blocks without a route.
     pub skipped: Vec<Skipped>,
     /// What the plugin is to know, or every reason why it cannot be said yet: what it was told
@@ -65,9 +71,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     } = *inputs;
     let zone = cluster.identity(me).map(|(_, zone)| zone).ok();
     let near = |block: &&Block| block.node == *me || Some(&block.zone) == zone.as_ref();
+    let config = cluster.config();
     let nets = Nets {
         links,
-        config: &cluster.config(),
+        config: &config,
     };
     let mut screened = Screened::new(me, cluster.blocks().filter(near), &nets);
 
@@ -75,6 +82,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         routes: RouteSet::new(),
         owners: BTreeMap::new(),
         removals: removals(cluster, me),
+        off_link: BTreeMap::new(),
+        take_over: config.take_over.clone(),
+        mass_removal_hold: config.mass_removal_hold,
         skipped: Vec::new(),
         node_state: node_state(inputs, &screened.own),
     };
@@ -87,7 +97,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     for block in std::mem::take(&mut screened.others) {
         match direct(block, links) {
             Ok(route) => plan.add(block, route),
-            Err(reason) => screened.skip(block, reason),
+            Err(no_route) => {
+                if let NoRoute::Link(OffLink::Elsewhere(_)) = no_route {
+                    let key = Owner::Direct.key(block.cidr);
+                    plan.off_link.insert(key, no_route.to_string());
+                }
+                screened.skip(block, no_route.to_string());
+            }
         }
     }
     plan.skipped = screened.skipped;
@@ -112,13 +128,21 @@ fn removals(cluster: &Cluster, me: &NodeName) -> Removals {
     }
 }
 
+/// Why no route leads to another node's block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum NoRoute {
+    #[error("spec.nodeIPs has no {0} address")]
+    NoAddress(Family),
+    #[error(transparent)]
+    Link(#[from] OffLink),
+}
+
 /// The route to another node's block. Its label says the same zone; the link has the last word.
-fn direct(block: &Block, links: &Links) -> Result<Route, String> {
-    let via = block.next_hop().ok_or_else(|| {
-        let family = block.cidr.family();
-        format!("spec.nodeIPs has no {family} address")
-    })?;
-    let dev = links.towards(via).map_err(|off| off.to_string())?;
+fn direct(block: &Block, links: &Links) -> Result<Route, NoRoute> {
+    let via = block
+        .next_hop()
+        .ok_or(NoRoute::NoAddress(block.cidr.family()))?;
+    let dev = links.towards(via)?;
     let hop = NextHop { via, dev };
     Ok(Route::of(
         Owner::Direct,

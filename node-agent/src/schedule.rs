@@ -3,8 +3,18 @@
 use crate::dirty::Cause;
 use std::time::{Duration, Instant};
 
-/// A burst of events makes one round.
+/// A burst of changed objects makes one round.
 const SETTLE: Duration = Duration::from_millis(30);
+/// News of the kernel make a round when they have paused for so long,
+const QUIET: Duration = Duration::from_millis(5);
+/// or after so long at the latest.
+const LONGEST_BURST: Duration = Duration::from_millis(40);
+/// After so long without news of the kernel a storm is over.
+const CALM: Duration = Duration::from_secs(2);
+/// In a storm a round is followed by a pause of at most so many quarters of its own length,
+const WIDEST_PAUSE: u32 = 32;
+/// and never longer than this: a second is what we promise.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Everything is read back at least this often, less up to a tenth.
 const FULL: Duration = Duration::from_secs(30);
 /// After a failure; doubled by each further one.
@@ -16,9 +26,29 @@ const RETRY_LAST: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     settled: Option<Instant>,
+    burst: Option<Burst>,
+    storm: Storm,
+    put_off: Option<Instant>,
     retry: Option<Instant>,
     full: Instant,
     pause: Duration,
+}
+
+/// News of the kernel that no round has answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Burst {
+    first: Instant,
+    last: Instant,
+}
+
+/// Rounds that news of the kernel made, one right after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Storm {
+    rounds: u32,
+    /// No round for the kernel's sake before then.
+    until: Instant,
+    begun: Instant,
+    answers: bool,
 }
 
 impl Schedule {
@@ -26,6 +56,14 @@ impl Schedule {
     pub fn new(now: Instant) -> Self {
         Schedule {
             settled: Some(now),
+            burst: None,
+            storm: Storm {
+                rounds: 0,
+                until: now,
+                begun: now,
+                answers: false,
+            },
+            put_off: None,
             retry: None,
             full: now + FULL,
             pause: RETRY_FIRST,
@@ -38,9 +76,25 @@ impl Schedule {
         self.settled.get_or_insert(now + SETTLE);
     }
 
+    /// The kernel had news that concern us.
+    pub fn heard(&mut self, now: Instant) {
+        let first = self.burst.map_or(now, |burst| burst.first);
+        self.burst = Some(Burst { first, last: now });
+    }
+
+    /// Something is put off until `at`; `None` when nothing is.
+    pub fn put_off(&mut self, at: Option<Instant>) {
+        self.put_off = at;
+    }
+
     /// When the next round is due.
     pub fn next(&self) -> Instant {
-        let soonest = [self.settled, self.retry].into_iter().flatten().min();
+        let burst = self.burst.map(|Burst { first, last }| {
+            let settled = (last + QUIET).min(first + LONGEST_BURST);
+            settled.max(self.storm.until)
+        });
+        let soonest = [self.settled, burst, self.put_off, self.retry];
+        let soonest = soonest.into_iter().flatten().min();
         soonest.map_or(self.full, |soonest| soonest.min(self.full))
     }
 
@@ -48,6 +102,11 @@ impl Schedule {
     pub fn begin(&mut self, now: Instant) -> Vec<Cause> {
         let mut causes = Vec::new();
         self.settled = None;
+        self.storm.answers = self.burst.take().is_some();
+        self.storm.begun = now;
+        if self.put_off.take_if(|at| *at <= now).is_some() {
+            causes.push(Cause::Due);
+        }
         if self.retry.is_some_and(|at| at <= now) {
             causes.push(Cause::Retry);
         }
@@ -59,6 +118,7 @@ impl Schedule {
 
     /// A round is over. `jitter` is any number: with it the agents of a cluster drift apart.
     pub fn end(&mut self, now: Instant, outcome: Outcome, jitter: u64) {
+        self.weather(now);
         if outcome.looked == Looked::AtAll {
             let tenth = FULL.as_millis() as u64 / 10;
             self.full = now + FULL - Duration::from_millis(jitter % tenth);
@@ -69,6 +129,22 @@ impl Schedule {
         } else if outcome.looked == Looked::AtAll {
             self.retry = None;
             self.pause = RETRY_FIRST;
+        }
+    }
+
+    /// The first rounds of a storm follow each other closely, so that what a foreign hand takes
+    /// ten steps to break is whole again at once; a storm that goes on gets ever less of our time.
+    fn weather(&mut self, now: Instant) {
+        let storm = &mut self.storm;
+        if storm.begun.saturating_duration_since(storm.until) > CALM {
+            storm.rounds = 0;
+        }
+        if storm.answers {
+            let took = now.saturating_duration_since(storm.begun);
+            let quarters = 1u32.checked_shl(storm.rounds).unwrap_or(u32::MAX);
+            let pause = took * quarters.min(WIDEST_PAUSE) / 4;
+            storm.until = now + pause.min(LONGEST_PAUSE);
+            storm.rounds += 1;
         }
     }
 }
@@ -92,72 +168,4 @@ pub struct Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AT_ALL: Outcome = Outcome {
-        looked: Looked::AtAll,
-        failed: false,
-    };
-    const FAILED: Outcome = Outcome {
-        failed: true,
-        ..AT_ALL
-    };
-
-    #[test]
-    fn a_burst_of_marks_makes_one_round_that_is_not_put_off() {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(start);
-        assert_eq!(schedule.next(), start);
-        schedule.begin(start);
-        schedule.end(start, AT_ALL, 0);
-        for mark in 0..10 {
-            schedule.marked(start + Duration::from_millis(mark * 10));
-        }
-        assert_eq!(schedule.next(), start + SETTLE);
-    }
-
-    #[test]
-    fn failures_are_retried_ever_more_slowly_until_one_round_is_well() {
-        let now = Instant::now();
-        let mut schedule = Schedule::new(now);
-        let mut pauses = Vec::new();
-        for _ in 0..7 {
-            schedule.begin(now);
-            schedule.end(now, FAILED, 0);
-            pauses.push((schedule.next() - now).as_secs());
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(schedule.begin(now + FULL), [Cause::Retry, Cause::Timer]);
-        schedule.end(now, AT_ALL, 0);
-        assert_eq!(schedule.next(), now + FULL);
-    }
-
-    #[test]
-    fn a_look_at_the_leases_puts_off_nothing() {
-        let now = Instant::now();
-        let mut schedule = Schedule::new(now);
-        schedule.begin(now);
-        schedule.end(now, FAILED, 0);
-        schedule.marked(now);
-        schedule.begin(now);
-        let leases = Outcome {
-            looked: Looked::AtLeases,
-            failed: false,
-        };
-        schedule.end(now + SETTLE, leases, 0);
-        assert_eq!(schedule.next(), now + RETRY_FIRST);
-    }
-
-    #[test]
-    fn agents_drift_apart_but_never_look_too_seldom() {
-        let now = Instant::now();
-        for jitter in [0, 1, 2_999, 3_000, u64::MAX] {
-            let mut schedule = Schedule::new(now);
-            schedule.begin(now);
-            schedule.end(now, AT_ALL, jitter);
-            let pause = schedule.next() - now;
-            assert!(pause <= FULL && pause > FULL * 9 / 10, "{pause:?}");
-        }
-    }
-}
+mod tests;

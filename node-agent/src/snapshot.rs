@@ -1,85 +1,124 @@
-//! Makes the documents out of what is known. Pure.
+//! What is known after a round, and the documents made of it. Pure.
 
 use crate::cluster::{Cluster, SourceView};
 use crate::dirty::Cause;
 use crate::pass::Seen;
 use crate::plan::{self, Removals};
-use crate::reconcile::{Round, Standing};
+use crate::links::Links;
+use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
 use crate::status::{RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
-use gingham_ipam::Usage;
+use gingham_ipam::{BootId, Usage};
 use gingham_model::{Family, NodeName, Owner, Prefix, Route, Target};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How many routes are named as reasons for not being ready: a probe's answer stays short.
 const NAMED: usize = 8;
 
-/// Both documents, of one moment.
+/// All that is known after a round. Documents and metrics are made of it when somebody asks: a
+/// node has thousands of routes, and most rounds nobody looks at.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// `GET /v1/status`.
-    pub status: Status,
-    /// `GET /v1/routes`.
-    pub routes: Routes,
-}
-
-/// All a snapshot is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct Known {
     /// This node.
-    pub me: &'a NodeName,
+    pub me: NodeName,
+    /// This boot.
+    pub boot: BootId,
     /// The cluster as last known.
-    pub cluster: &'a Cluster,
+    pub cluster: Arc<Cluster>,
     /// What the last successful look at the kernel found; `None` before the first.
-    pub seen: Option<&'a Seen>,
+    pub seen: Option<Arc<Seen>>,
     /// How full the blocks are.
-    pub usage: &'a BTreeMap<Family, Usage>,
+    pub usage: BTreeMap<Family, Usage>,
     /// What keeps the node from another block.
-    pub claims: &'a [String],
+    pub claims: Vec<String>,
     /// The last round.
-    pub round: &'a RoundStatus,
+    pub round: RoundStatus,
+    /// What a rehearsal has to know of the rounds before.
+    pub memory: Memory,
 }
 
-/// Makes a snapshot.
-pub fn snapshot(known: &Known<'_>) -> Snapshot {
-    let routes = known.seen.map(routes).unwrap_or_default();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for route in &routes {
-        *counts.entry(route.state.clone()).or_default() += 1;
+impl Known {
+    /// Why the node is not ready; empty when it is. Each reason once: several parts may name the
+    /// same.
+    pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = self.cluster.synced(&self.me).err().unwrap_or_default();
+        reasons.extend(self.round.error.clone());
+        let Some(seen) = &self.seen else {
+            reasons.push("the kernel has not been read yet".to_owned());
+            return reasons;
+        };
+        reasons.extend(seen.published.clone().err().unwrap_or_default());
+        reasons.extend(seen.sysctls.failures.iter().map(|failure| failure.error.clone()));
+        reasons.extend(seen.firewall.clone().err());
+        reasons.extend(seen.pods.troubles.iter().cloned());
+        reasons.extend(unsettled(&seen.round));
+        let mut before = BTreeSet::new();
+        reasons.retain(|reason| before.insert(reason.clone()));
+        reasons
     }
-    let reasons = reasons(known);
-    let plan = known.seen.map(|seen| &seen.plan);
-    let sysctls = known.seen.map(|seen| seen.sysctls.clone());
-    let pools = known.cluster.pools();
-    let own = known
-        .cluster
-        .blocks()
-        .filter(|block| block.node == *known.me);
-    let status = Status {
-        version: VERSION,
-        agent: env!("CARGO_PKG_VERSION").to_owned(),
-        node: known.me.clone(),
-        zone: known.cluster.identity(known.me).ok().map(|(_, zone)| zone),
-        ready: reasons.is_empty(),
-        reasons,
-        sources: known.cluster.sources().iter().map(source).collect(),
-        refused: known.cluster.refusals(),
-        unknown_fields: known.cluster.unknown_fields(),
-        blocks: own.map(|block| plan::node_block(block, &pools)).collect(),
-        addresses: known.usage.iter().map(|(f, u)| (*f, (*u).into())).collect(),
-        claims: known.claims.to_vec(),
-        removals_held: plan.map_or_else(Vec::new, |plan| held(&plan.removals)),
-        routes: counts,
-        skipped: plan.map(|plan| plan.skipped.clone()).unwrap_or_default(),
-        sysctls: sysctls.unwrap_or_default(),
-        round: known.round.clone(),
-    };
-    let routes = Routes {
-        version: VERSION,
-        routes,
-    };
-    Snapshot { status, routes }
+
+    /// What an operator ought to know although it keeps nobody from working.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices: Vec<String> = self.cluster.doubt(&self.me).into_iter().collect();
+        let Some(seen) = &self.seen else {
+            return notices;
+        };
+        notices.extend(seen.round.mass.map(|mass| mass.to_string()));
+        let fights = self.memory.fights.all();
+        notices.extend(fights.map(|(key, fight)| format!("route {}: {fight}", key.prefix)));
+        notices.extend(seen.sysctls.notices.iter().cloned());
+        notices.extend(seen.pods.notices.iter().cloned());
+        notices
+    }
+
+    /// `GET /v1/status`.
+    pub fn status(&self) -> Status {
+        let seen = self.seen.as_deref();
+        let (cluster, reasons) = (&self.cluster, self.reasons());
+        let plan = seen.map(|seen| &seen.plan);
+        let pools = cluster.pools();
+        let own = cluster.blocks().filter(|block| block.node == self.me);
+        Status {
+            version: VERSION,
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            node: self.me.clone(),
+            zone: cluster.identity(&self.me).ok().map(|(_, zone)| zone),
+            ready: reasons.is_empty(),
+            reasons,
+            notices: self.notices(),
+            sources: cluster.sources().iter().map(source).collect(),
+            refused: cluster.refusals(),
+            unknown_fields: cluster.unknown_fields(),
+            blocks: own.map(|block| plan::node_block(block, &pools)).collect(),
+            addresses: self.usage.iter().map(|(f, u)| (*f, (*u).into())).collect(),
+            claims: self.claims.clone(),
+            removals_held: seen.map_or_else(Vec::new, held),
+            routes: seen.map(counts).unwrap_or_default(),
+            skipped: plan.map(|plan| plan.skipped.clone()).unwrap_or_default(),
+            sysctls: seen.map(|seen| seen.sysctls.failures.clone()).unwrap_or_default(),
+            round: self.round.clone(),
+        }
+    }
+
+    /// `GET /v1/routes`.
+    pub fn routes(&self) -> Routes {
+        let seen = self.seen.as_deref();
+        Routes {
+            version: VERSION,
+            routes: seen.map(routes).unwrap_or_default(),
+        }
+    }
+}
+
+fn counts(seen: &Seen) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, standing) in seen.round.routes.values() {
+        *counts.entry(standing.word().to_owned()).or_default() += 1;
+    }
+    counts
 }
 
 fn source(view: &SourceView<'_>) -> SourceStatus {
@@ -96,30 +135,15 @@ fn source(view: &SourceView<'_>) -> SourceStatus {
     }
 }
 
-fn held(removals: &Removals) -> Vec<String> {
-    match removals {
+fn held(seen: &Seen) -> Vec<String> {
+    let mass = seen.round.mass.map(|mass| mass.to_string());
+    match &seen.plan.removals {
         Removals::Allowed(_, unread) => {
             let held = |prefix: &Prefix| format!("Block {prefix}: no valid version is known");
-            unread.iter().map(held).collect()
+            unread.iter().map(held).chain(mass).collect()
         }
         Removals::Held(reasons) => reasons.clone(),
     }
-}
-
-/// Why the node is not ready. Each reason once: several parts may name the same.
-fn reasons(known: &Known<'_>) -> Vec<String> {
-    let mut reasons = known.cluster.synced(known.me).err().unwrap_or_default();
-    reasons.extend(known.round.error.clone());
-    let Some(seen) = known.seen else {
-        reasons.push("the kernel has not been read yet".to_owned());
-        return reasons;
-    };
-    reasons.extend(seen.published.clone().err().unwrap_or_default());
-    reasons.extend(seen.sysctls.iter().map(|failure| failure.error.clone()));
-    reasons.extend(unsettled(&seen.round));
-    let mut before = BTreeSet::new();
-    reasons.retain(|reason| before.insert(reason.clone()));
-    reasons
 }
 
 /// The routes that are not as they should be: some by name, the rest as a number.
@@ -127,9 +151,12 @@ fn unsettled(round: &Round) -> Vec<String> {
     let all = round.routes.iter();
     let unsettled = all.filter(|(_, (_, standing))| !standing.is_settled());
     let mut lines: Vec<String> = unsettled
-        .map(|(key, (route, standing))| match describe(standing) {
-            (state, None) => format!("{} route {}: {state}", kind(route), key.prefix),
-            (state, Some(why)) => format!("{} route {}: {state} ({why})", kind(route), key.prefix),
+        .map(|(key, (route, standing))| {
+            let (kind, prefix, state) = (kind(route), key.prefix, standing.word());
+            match standing.detail() {
+                None => format!("{kind} route {prefix}: {state}"),
+                Some(why) => format!("{kind} route {prefix}: {state} ({why})"),
+            }
         })
         .collect();
     if lines.len() > NAMED {
@@ -140,48 +167,48 @@ fn unsettled(round: &Round) -> Vec<String> {
     lines
 }
 
-fn kind(route: &Route) -> String {
+/// The owner's name.
+pub(crate) fn kind(route: &Route) -> String {
     let owner = Owner::of(route.protocol);
     owner.map(|owner| owner.to_string()).unwrap_or_default()
 }
 
 fn routes(seen: &Seen) -> Vec<RouteStatus> {
     let all = seen.round.routes.iter().map(|(key, (route, standing))| {
-        let hops: Vec<_> = match &route.target {
-            Target::Via(hops) => hops.iter().map(|hop| (Some(hop.via), hop.dev)).collect(),
-            Target::Link(dev) => vec![(None, *dev)],
-            Target::Unreachable | Target::Foreign => Vec::new(),
-        };
-        let (state, detail) = describe(standing);
+        let (via, dev) = hops(&route.target, &seen.links);
         RouteStatus {
             kind: kind(route),
             prefix: key.prefix,
-            via: hops.iter().filter_map(|(via, _)| *via).collect(),
-            dev: hops.iter().map(|(_, dev)| seen.links.name(*dev)).collect(),
+            via,
+            dev,
             node: seen.plan.owners.get(key).cloned(),
-            state: state.to_owned(),
-            detail,
+            state: standing.word().to_owned(),
+            detail: standing.detail(),
         }
     });
     all.collect()
 }
 
-fn describe(standing: &Standing) -> (&'static str, Option<String>) {
-    match standing {
-        Standing::Ok => ("ok", None),
-        Standing::Missing => ("missing", None),
-        Standing::Superfluous => ("superfluous", None),
-        Standing::Failed(reason) => ("failed", Some(reason.clone())),
-        Standing::Conflict(protocol) => ("conflict", Some(format!("protocol {}", protocol.0))),
-        Standing::Held => ("held", None),
-    }
+/// The next hops and the names of the interfaces of a target.
+pub(crate) fn hops(target: &Target, links: &Links) -> (Vec<IpAddr>, Vec<String>) {
+    let hops: Vec<_> = match target {
+        Target::Via(hops) => hops.iter().map(|hop| (Some(hop.via), hop.dev)).collect(),
+        Target::Link(dev) => vec![(None, *dev)],
+        Target::Unreachable | Target::Foreign => Vec::new(),
+    };
+    let via = hops.iter().filter_map(|(via, _)| *via).collect();
+    (via, hops.iter().map(|(_, dev)| links.name(*dev)).collect())
 }
 
 /// How the round after `before` stands in the status before anything came of it.
-pub fn round(before: &RoundStatus, causes: &BTreeSet<Cause>, took: Duration) -> RoundStatus {
+pub fn round(
+    before: &RoundStatus,
+    causes: &BTreeMap<Cause, Instant>,
+    took: Duration,
+) -> RoundStatus {
     RoundStatus {
         number: before.number + 1,
-        causes: causes.iter().map(Cause::to_string).collect(),
+        causes: causes.keys().map(Cause::to_string).collect(),
         duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         applied_since_start: before.applied_since_start,
         ..RoundStatus::default()

@@ -28,6 +28,9 @@ pub struct Status {
     pub ready: bool,
     /// Why it is not ready; empty when it is.
     pub reasons: Vec<String>,
+    /// What an operator ought to know although it keeps nobody from working.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// How the sources of cluster objects stand.
     pub sources: Vec<SourceStatus>,
     /// Objects that were not taken.
@@ -135,9 +138,69 @@ pub struct RouteStatus {
     pub dev: Vec<String>,
     /// Whose block it leads to, where that is known.
     pub node: Option<NodeName>,
-    /// `ok`, `missing`, `superfluous`, `failed`, `conflict` or `held`.
+    /// `ok`, `missing`, `superfluous`, `failed`, `conflict`, `contested` or `held`.
     pub state: String,
-    /// The kernel's reason, or whose route is in the way.
+    /// The kernel's reason, whose route is in the way, who breaks it, or why it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// `GET /v1/diff` and the answer to `POST /v1/plan`: what a round would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsal {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Routes that would be added, replaced or removed, in that order.
+    pub changes: Vec<ChangeStatus>,
+    /// Routes that would stay as they are against the plan, and why.
+    pub left: Vec<RouteStatus>,
+    /// Blocks of the zone without a route.
+    pub skipped: Vec<Skipped>,
+    /// What would become of the nftables table, where that can be said.
+    pub firewall: FirewallStatus,
+    /// What would become of what the plugin knows, as `field: before -> after`; empty when it
+    /// would stay.
+    pub node_state: Vec<String>,
+    /// Why it would stay although something is wanted.
+    pub unpublished: Vec<String>,
+}
+
+impl Rehearsal {
+    /// Whether a round would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+            && self.node_state.is_empty()
+            && self.firewall == FirewallStatus::Unchanged
+    }
+}
+
+/// A change of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeStatus {
+    /// `add`, `replace` or `remove`.
+    pub op: String,
+    /// `direct` or `sink`; empty for a foreign route that would be taken over.
+    pub kind: String,
+    /// The destination.
+    pub prefix: Prefix,
+    /// The next hops.
+    pub via: Vec<IpAddr>,
+    /// The interfaces, in the order of the next hops.
+    pub dev: Vec<String>,
+    /// Whose block it leads to, where that is known.
+    pub node: Option<NodeName>,
+}
+
+/// What would become of the nftables table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FirewallStatus {
+    /// It says what is wanted.
+    #[default]
+    Unchanged,
+    /// It would be replaced.
+    Differs,
+    /// For this reason nobody knows.
+    Unknown(String),
 }
