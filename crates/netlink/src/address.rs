@@ -25,23 +25,38 @@ pub struct Address {
 /// Gives an interface an address that can be used at once: without duplicate address detection
 /// (`IFA_F_NODAD`), which would take IPv6 about a second.
 pub fn add(dev: u32, address: IpAddr, length: u8) -> Request {
-    let mut message = AddressMessage::default();
-    message.header.index = dev;
-    message.header.prefix_len = length;
+    let mut message = message(dev, address, length);
     if address.is_ipv6() {
-        message.header.family = AddressFamily::Inet6;
         message.header.flags = AddressHeaderFlags::Nodad;
-    } else {
-        message.header.family = AddressFamily::Inet;
-        message.attributes.push(AddressAttribute::Local(address));
     }
-    message.attributes.push(AddressAttribute::Address(address));
     let what = format!("add address {address}/{length} to interface {dev}");
     Request::new(
         what,
         RouteNetlinkMessage::NewAddress(message),
         NLM_F_CREATE | NLM_F_EXCL,
     )
+}
+
+/// Takes an address from an interface; the kernel answers `EADDRNOTAVAIL` when it has it not.
+pub fn remove(dev: u32, address: IpAddr, length: u8) -> Request {
+    let what = format!("remove address {address}/{length} from interface {dev}");
+    let message = message(dev, address, length);
+    Request::new(what, RouteNetlinkMessage::DelAddress(message), 0)
+}
+
+fn message(dev: u32, address: IpAddr, length: u8) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = dev;
+    message.header.prefix_len = length;
+    message.header.family = match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    if address.is_ipv4() {
+        message.attributes.push(AddressAttribute::Local(address));
+    }
+    message.attributes.push(AddressAttribute::Address(address));
+    message
 }
 
 impl Socket {
@@ -60,9 +75,14 @@ impl Socket {
 }
 
 fn parse(message: RouteNetlinkMessage) -> Option<Address> {
-    let RouteNetlinkMessage::NewAddress(message) = message else {
-        return None;
-    };
+    match message {
+        RouteNetlinkMessage::NewAddress(message) => read(message),
+        _ => None,
+    }
+}
+
+/// What an address message says; `None` when it names no address.
+pub(crate) fn read(message: AddressMessage) -> Option<Address> {
     let mut local = None;
     let mut remote = None;
     let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());

@@ -36,6 +36,9 @@ pub enum Cause {
     Socket(io::Error),
     /// No complete answer came within this time.
     Timeout(Duration),
+    /// The socket failed at an earlier request of the same call: whether this one was carried out is
+    /// not known.
+    Unanswered,
     /// An answer that cannot be read. It is not skipped: a dump with a hole would look complete.
     Undecodable(String),
     /// The table changed under every one of this many attempts to list it (`NLM_F_DUMP_INTR`).
@@ -95,6 +98,9 @@ impl fmt::Display for Cause {
             Cause::Refused { errno, text: None } => write!(f, "{} ({errno:?})", errno.desc()),
             Cause::Socket(error) => write!(f, "netlink socket: {error}"),
             Cause::Timeout(limit) => write!(f, "no answer from the kernel within {limit:?}"),
+            Cause::Unanswered => {
+                write!(f, "not confirmed: the socket failed at an earlier request")
+            }
             Cause::Undecodable(why) => write!(f, "unreadable answer from the kernel: {why}"),
             Cause::Interrupted(times) => {
                 write!(

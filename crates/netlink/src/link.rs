@@ -1,6 +1,6 @@
 //! Interfaces: the veth pair of a pod, and what links there are.
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::netns::Netns;
 use crate::socket::{Request, Socket};
 use gingham_model::MacAddress;
@@ -165,6 +165,18 @@ pub fn delete(name: &str) -> Request {
     )
 }
 
+/// Removes every interface of a group in one go (`IFLA_GROUP`), as [`delete`] does; the kernel
+/// answers `ENODEV` when there is none, and `EPERM` for group 0, which is everybody's.
+pub fn delete_group(group: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::Group(group));
+    Request::new(
+        format!("delete interfaces of group {group:#x}"),
+        RouteNetlinkMessage::DelLink(message),
+        0,
+    )
+}
+
 impl Socket {
     /// The interface of that name, by a targeted request.
     ///
@@ -176,14 +188,8 @@ impl Socket {
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
         let request = get_link(format!("look up interface {name}"), message);
-        let what = request.what().to_owned();
-        let found = self.get(request)?.into_iter().find_map(parse);
-        found.ok_or_else(|| {
-            Error::new(
-                what,
-                crate::Cause::Undecodable("an ACK without a link".into()),
-            )
-        })
+        let found = self.get(&request)?.into_iter().find_map(parse);
+        found.ok_or_else(|| request.failed(Cause::Undecodable("an ACK without a link".into())))
     }
 
     /// Every interface, in the order of their indices.
@@ -207,9 +213,15 @@ fn get_link(what: String, mut message: LinkMessage) -> Request {
 }
 
 fn parse(message: RouteNetlinkMessage) -> Option<Link> {
-    let RouteNetlinkMessage::NewLink(message) = message else {
-        return None;
-    };
+    match message {
+        RouteNetlinkMessage::NewLink(message) => read(message),
+        _ => None,
+    }
+}
+
+/// What a link message says; `None` when it says only a part, as those of wireless extensions do,
+/// which carry little more than the name. A whole one has an MTU.
+pub(crate) fn read(message: LinkMessage) -> Option<Link> {
     let flags = message.header.flags;
     let mut link = Link {
         index: message.header.index,
@@ -222,15 +234,16 @@ fn parse(message: RouteNetlinkMessage) -> Option<Link> {
         group: 0,
         alias: None,
     };
+    let mut whole = false;
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Mtu(mtu) => (link.mtu, whole) = (mtu, true),
             LinkAttribute::Address(mac) => link.mac = mac.try_into().ok().map(MacAddress),
             LinkAttribute::Group(group) => link.group = group,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             _ => {}
         }
     }
-    Some(link)
+    whole.then_some(link)
 }

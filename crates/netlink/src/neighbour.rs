@@ -1,13 +1,28 @@
-//! Neighbour entries that never expire.
+//! Neighbours: which hardware address stands behind an IP address.
 
-use crate::socket::Request;
+use crate::error::Error;
+use crate::socket::{Request, Socket};
 use gingham_model::MacAddress;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::IpAddr;
+
+/// A neighbour of an interface, as the kernel believes it to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    /// Index of the interface.
+    pub dev: u32,
+    /// The neighbour's IP address.
+    pub address: IpAddr,
+    /// Its hardware address, if one of six bytes is known: none is while it is being asked for, or
+    /// when nobody answered.
+    pub mac: Option<MacAddress>,
+    /// Whether it was set for good (`NUD_PERMANENT`) and neither learned nor confirmed by asking.
+    pub permanent: bool,
+}
 
 /// Says that `address` is at `mac` on the interface of index `dev`, for good (`NUD_PERMANENT`): no
 /// ARP and no neighbour discovery is ever sent for it.
@@ -37,4 +52,56 @@ pub fn set_permanent(dev: u32, address: IpAddr, mac: MacAddress) -> Request {
         RouteNetlinkMessage::NewNeighbour(message),
         NLM_F_CREATE | NLM_F_REPLACE,
     )
+}
+
+impl Socket {
+    /// Every neighbour of every interface, of both families, in the order of interface and address.
+    /// Left out are proxies: addresses the host answers for itself.
+    ///
+    /// # Errors
+    /// As every dump.
+    pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, Error> {
+        let message = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+        let request = Request::new("list neighbours".into(), message, 0);
+        let messages = self.dump(&request)?.into_iter();
+        let mut neighbours: Vec<Neighbour> = messages.filter_map(parse).collect();
+        neighbours.sort();
+        Ok(neighbours)
+    }
+}
+
+fn parse(message: RouteNetlinkMessage) -> Option<Neighbour> {
+    match message {
+        RouteNetlinkMessage::NewNeighbour(message) => read(message),
+        _ => None,
+    }
+}
+
+/// What a neighbour message says; `None` for a proxy, and for what is no neighbour of an IP address
+/// (a bridge keeps its own in messages of the same kind).
+pub(crate) fn read(message: NeighbourMessage) -> Option<Neighbour> {
+    if message.header.flags.contains(NeighbourFlags::Proxy) {
+        return None;
+    }
+    let (mut address, mut mac) = (None, None);
+    for attribute in message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
+                address = Some(v4.into());
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
+                address = Some(v6.into());
+            }
+            NeighbourAttribute::LinkLayerAddress(bytes) => {
+                mac = bytes.try_into().ok().map(MacAddress);
+            }
+            _ => {}
+        }
+    }
+    Some(Neighbour {
+        dev: message.header.ifindex,
+        address: address?,
+        mac,
+        permanent: message.header.state == NeighbourState::Permanent,
+    })
 }

@@ -1,41 +1,36 @@
 //! Routes: written as changes, read back as the same type.
 
+mod read;
+
+pub(crate) use read::read;
+
 use crate::error::Error;
 use crate::socket::{Request, Socket};
-use gingham_model::{
-    Change, Family, NextHop, Prefix, Route, RouteKey, RouteProtocol, TABLE_MAIN, Target,
-};
+use gingham_model::{Change, Family, NextHop, Route, RouteKey, RouteProtocol, TABLE_MAIN, Target};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
-    RouteNextHopFlags, RouteScope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// `RTPROT_UNSPEC` of `linux/rtnetlink.h`: in a dump, any protocol.
+const RTPROT_UNSPEC: u8 = 0;
+
 /// Makes or replaces a route: no moment without one (`NLM_F_CREATE | NLM_F_REPLACE`).
 ///
 /// The kernel looks for what to replace by table, prefix, type of service and metric, not by
 /// protocol: the caller makes sure that no foreign route stands at this key.
 pub fn replace(route: &Route) -> Request {
-    request(
-        RouteNetlinkMessage::NewRoute,
-        "replace",
-        route,
-        NLM_F_CREATE | NLM_F_REPLACE,
-    )
+    new("replace", route, NLM_F_CREATE | NLM_F_REPLACE)
 }
 
-/// Makes a route where there must be none (`NLM_F_CREATE | NLM_F_EXCL`).
+/// Makes a route where there must be none of its key, whoever's it be
+/// (`NLM_F_CREATE | NLM_F_EXCL`): else the kernel answers `EEXIST`.
 pub fn add(route: &Route) -> Request {
-    request(
-        RouteNetlinkMessage::NewRoute,
-        "add",
-        route,
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
+    new("add", route, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// A default route of a pod through `gateway`, which needs no connected prefix
@@ -63,44 +58,62 @@ pub fn add_default_onlink(dev: u32, gateway: IpAddr) -> Request {
     )
 }
 
-/// Removes a route, provided it is its protocol's: the kernel answers `ESRCH` for another's.
+/// Removes exactly this route: the kernel answers `ESRCH` when it is not there, is another
+/// protocol's, or leads elsewhere.
+///
+/// IPv4 may hold many routes of one key (`ip route append`); the kernel removes the first that
+/// matches the type, the scope and the next hops given (`fib_table_delete`, `fib_nh_match`). It
+/// compares as many next hops as the route it looks at has: one that leads through only the first
+/// of several matches as well. IPv6 makes routers of one key the next hops of one route, of which a
+/// given gateway would remove only its own: there key and protocol must say enough, as for
+/// [`Target::Foreign`].
 pub fn remove(route: &Route) -> Request {
     let mut message = header(route);
-    // Any type and, for IPv4, any scope: key and protocol say enough.
+    // Any type and, for IPv4, any scope.
     message.header.kind = RouteType::Unspec;
     message.header.scope = RouteScope::NoWhere;
+    match (&route.target, route.key.prefix.family()) {
+        (Target::Foreign, _) | (Target::Via(_), Family::V6) => {}
+        // A single next hop is listed too: as RTA_GATEWAY it would match the first of many.
+        (Target::Via(hops), Family::V4) => {
+            message.header.kind = RouteType::Unicast;
+            message.attributes.push(multipath(hops));
+        }
+        (Target::Link(_) | Target::Unreachable, _) => aim(&mut message, &route.target),
+    }
     let what = format!("remove {}", name(route));
     Request::new(what, RouteNetlinkMessage::DelRoute(message), 0)
 }
 
-fn request(
-    kind: impl FnOnce(RouteMessage) -> RouteNetlinkMessage,
-    verb: &str,
-    route: &Route,
-    flags: u16,
-) -> Request {
+fn new(verb: &str, route: &Route, flags: u16) -> Request {
     let mut message = header(route);
+    aim(&mut message, &route.target);
+    let what = format!("{verb} {}", name(route));
+    Request::new(what, RouteNetlinkMessage::NewRoute(message), flags)
+}
+
+/// Says where the route leads.
+fn aim(message: &mut RouteMessage, target: &Target) {
     message.header.kind = RouteType::Unicast;
-    match &route.target {
-        Target::Via(hops) if hops.len() == 1 => {
-            for hop in hops {
-                message
-                    .attributes
-                    .push(RouteAttribute::Gateway(hop.via.into()));
+    match target {
+        Target::Via(hops) => match hops.first() {
+            Some(hop) if hops.len() == 1 => {
+                let gateway = RouteAttribute::Gateway(hop.via.into());
+                message.attributes.push(gateway);
                 message.attributes.push(RouteAttribute::Oif(hop.dev));
             }
-        }
-        Target::Via(hops) => {
-            let hops = hops.iter().map(multipath_hop).collect();
-            message.attributes.push(RouteAttribute::MultiPath(hops));
-        }
+            _ => message.attributes.push(multipath(hops)),
+        },
         Target::Link(dev) => {
             message.header.scope = RouteScope::Link;
             message.attributes.push(RouteAttribute::Oif(*dev));
         }
         Target::Unreachable | Target::Foreign => message.header.kind = RouteType::Unreachable,
     }
-    Request::new(format!("{verb} {}", name(route)), kind(message), flags)
+}
+
+fn multipath(hops: &BTreeSet<NextHop>) -> RouteAttribute {
+    RouteAttribute::MultiPath(hops.iter().map(multipath_hop).collect())
 }
 
 fn multipath_hop(hop: &NextHop) -> RouteNextHop {
@@ -153,31 +166,44 @@ fn address_family(family: Family) -> AddressFamily {
 }
 
 impl Socket {
-    /// Carries out one change. Removing what is not there, or is another's, is done already.
-    ///
-    /// # Errors
-    /// What the kernel says, with the route named.
-    pub fn apply(&mut self, change: &Change) -> Result<(), Error> {
-        match change {
-            Change::Add(route) => self.run(&[add(route)]),
-            Change::Replace(route) => self.run(&[replace(route)]),
-            Change::Remove(route) => match self.run(&[remove(route)]) {
-                Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(()),
-                outcome => outcome,
-            },
-        }
+    /// Carries out changes in order and says of each how it ended; one that fails does not stop the
+    /// others. Removing what is not there, or is not as given, is done already. As
+    /// [`Socket::run_each`].
+    pub fn apply(&mut self, changes: &[Change]) -> Vec<Result<(), Error>> {
+        let requests: Vec<Request> = changes.iter().map(request).collect();
+        let outcomes = self.run_each(&requests).into_iter().zip(changes);
+        let settled = outcomes.map(|(outcome, change)| match (change, outcome) {
+            (Change::Remove(_), Err(error)) if error.errno() == Some(Errno::ESRCH) => Ok(()),
+            (_, outcome) => outcome,
+        });
+        settled.collect()
     }
 
-    /// Every route of a table, of both families and all protocols. Left out are those which our
-    /// key cannot tell apart: of a type of service, and the cache's clones.
+    /// Every route of a table, of both families and all protocols, in the kernel's order: several
+    /// of one key stand side by side, the one in use first. Left out are those which our key cannot
+    /// tell apart: of a type of service, and the cache's clones.
     ///
     /// # Errors
     /// As every dump.
     pub fn routes(&mut self, table: u32) -> Result<Vec<Route>, Error> {
+        self.list(table, RouteProtocol(RTPROT_UNSPEC))
+    }
+
+    /// As [`Socket::routes`], of one protocol: the kernel leaves the others out (`rtm_protocol` of
+    /// a strictly checked dump), which makes it cheap however many they are.
+    ///
+    /// # Errors
+    /// As every dump.
+    pub fn routes_of(&mut self, table: u32, protocol: RouteProtocol) -> Result<Vec<Route>, Error> {
+        self.list(table, protocol)
+    }
+
+    fn list(&mut self, table: u32, protocol: RouteProtocol) -> Result<Vec<Route>, Error> {
         let mut routes = Vec::new();
         for family in Family::ALL {
             let mut message = RouteMessage::default();
             message.header.address_family = address_family(family);
+            message.header.protocol = protocol.0.into();
             message.attributes.push(RouteAttribute::Table(table));
             let what = format!("list {family} routes of table {table}");
             let request = Request::new(what, RouteNetlinkMessage::GetRoute(message), 0);
@@ -192,118 +218,17 @@ impl Socket {
     }
 }
 
-/// The parts of a route message that decide what we make of it.
-#[derive(Default)]
-struct Parts {
-    table: Option<u32>,
-    destination: Option<IpAddr>,
-    metric: u32,
-    gateway: Option<IpAddr>,
-    dev: Option<u32>,
-    hops: Option<Vec<RouteNextHop>>,
-    foreign: bool,
+fn request(change: &Change) -> Request {
+    match change {
+        Change::Add(route) => add(route),
+        Change::Replace(route) => replace(route),
+        Change::Remove(route) => remove(route),
+    }
 }
 
 fn parse(message: RouteNetlinkMessage) -> Option<Route> {
-    let RouteNetlinkMessage::NewRoute(RouteMessage {
-        header, attributes, ..
-    }) = message
-    else {
-        return None;
-    };
-    if header.tos != 0 || header.flags.contains(RouteFlags::Cloned) {
-        return None;
-    }
-    let parts = parts(attributes);
-    let any: IpAddr = match header.address_family {
-        AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
-        AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
-        _ => return None,
-    };
-    let address = parts.destination.unwrap_or(any);
-    let prefix = Prefix::containing(address, header.destination_prefix_length).ok()?;
-    let key = RouteKey {
-        table: parts.table.unwrap_or_else(|| header.table.into()),
-        prefix,
-        metric: parts.metric,
-    };
-    let protocol = RouteProtocol(header.protocol.into());
-    Some(Route {
-        key,
-        protocol,
-        target: target(&header, parts),
-    })
-}
-
-fn parts(attributes: Vec<RouteAttribute>) -> Parts {
-    let mut parts = Parts::default();
-    for attribute in attributes {
-        match attribute {
-            RouteAttribute::Table(table) => parts.table = Some(table),
-            RouteAttribute::Destination(address) => parts.destination = ip(&address),
-            RouteAttribute::Priority(metric) => parts.metric = metric,
-            RouteAttribute::Gateway(address) => parts.gateway = ip(&address),
-            RouteAttribute::Oif(dev) => parts.dev = Some(dev),
-            RouteAttribute::MultiPath(hops) => parts.hops = Some(hops),
-            // What none of our routes has. IPv6 prints metrics and preference of every route, so
-            // metrics count only when there are any.
-            RouteAttribute::Metrics(metrics) => parts.foreign |= !metrics.is_empty(),
-            RouteAttribute::PrefSource(_)
-            | RouteAttribute::Via(_)
-            | RouteAttribute::Encap(_)
-            | RouteAttribute::NhId(_)
-            | RouteAttribute::Source(_) => parts.foreign = true,
-            _ => {}
-        }
-    }
-    parts
-}
-
-fn target(header: &RouteHeader, parts: Parts) -> Target {
-    match header.kind {
-        RouteType::Unreachable => return Target::Unreachable,
-        RouteType::Unicast => {}
-        _ => return Target::Foreign,
-    }
-    if parts.foreign || header.flags.contains(RouteFlags::Onlink) {
-        return Target::Foreign;
-    }
-    if let Some(hops) = parts.hops {
-        let hops: Option<BTreeSet<NextHop>> = hops.iter().map(next_hop).collect();
-        return hops
-            .filter(|hops| !hops.is_empty())
-            .map_or(Target::Foreign, Target::Via);
-    }
-    match (parts.gateway, parts.dev) {
-        (Some(via), Some(dev)) => Target::Via(BTreeSet::from([NextHop { via, dev }])),
-        (None, Some(dev)) => Target::Link(dev),
-        _ => Target::Foreign,
-    }
-}
-
-/// A next hop of a multipath route; `None` when it has what ours have not: a weight, `onlink`, or
-/// no gateway.
-fn next_hop(hop: &RouteNextHop) -> Option<NextHop> {
-    if hop.hops != 0 || hop.flags.contains(RouteNextHopFlags::Onlink) {
-        return None;
-    }
-    let via = hop
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Gateway(address) => ip(address),
-            _ => None,
-        })?;
-    Some(NextHop {
-        via,
-        dev: hop.interface_index,
-    })
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(v4) => Some((*v4).into()),
-        RouteAddress::Inet6(v6) => Some((*v6).into()),
+    match message {
+        RouteNetlinkMessage::NewRoute(message) => read(message),
         _ => None,
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::error::{Cause, Error};
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -18,6 +18,11 @@ const RECEIVE_BUFFER: usize = 32 * 1024;
 
 /// How often a dump that was interrupted by a change is started again.
 const DUMP_ATTEMPTS: u32 = 16;
+
+/// How many requests go into one datagram. The kernel answers all of them before `send` returns, so
+/// that many ACKs lie in the receive buffer at once. Each is charged about 830 bytes there, and one
+/// without room is lost without a word: 64 take a quarter of the default buffer (212,992 bytes).
+const REQUESTS_PER_DATAGRAM: usize = 64;
 
 /// One change for the kernel to make, and its name for an error message.
 #[derive(Clone, Debug)]
@@ -41,6 +46,24 @@ impl Request {
     /// Operation and object, as an error about it would begin.
     pub fn what(&self) -> &str {
         &self.what
+    }
+
+    pub(crate) fn failed(&self, cause: Cause) -> Error {
+        Error::new(self.what.as_str(), cause)
+    }
+
+    /// Appends the message to a datagram. Messages begin at multiples of four (`NLMSG_ALIGN`).
+    fn write(&self, mut header: NetlinkHeader, datagram: &mut Vec<u8>) {
+        let body = NetlinkSerializable::buffer_len(&self.message);
+        let length = header.buffer_len() + body;
+        header.message_type = self.message.message_type();
+        // A message of 4 GiB is none that anybody could make here.
+        header.length = u32::try_from(length).unwrap_or(u32::MAX);
+        let start = datagram.len();
+        datagram.resize(start + length.next_multiple_of(4), 0);
+        let (head, tail) = datagram[start..].split_at_mut(header.buffer_len());
+        header.emit(head);
+        self.message.serialize(&mut tail[..body]);
     }
 }
 
@@ -82,31 +105,66 @@ impl Socket {
         })
     }
 
-    /// Sends `requests` in one datagram and waits for the ACK of each.
+    /// The port the kernel knows this socket by (`nl_pid`): what it writes into the notices of the
+    /// changes made here.
+    pub fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Carries out `requests` in order and waits for the ACK of each.
     ///
-    /// The kernel works through them in order and does not stop at a failure, so on an error the
-    /// later requests may have been carried out as well.
+    /// The kernel does not stop at a failure, so on an error the later requests may have been
+    /// carried out as well.
     ///
     /// # Errors
     /// The first request that failed.
     pub fn run(&mut self, requests: &[Request]) -> Result<(), Error> {
-        let first = self.send(requests)?;
-        let mut outcome = Ok(());
+        self.run_each(requests).into_iter().collect()
+    }
+
+    /// Carries out `requests` in order, many to a datagram, and says of each how it ended. A refusal
+    /// concerns one request only. When the socket itself fails, or the time this socket may take is
+    /// over, that request tells why and every later one is [`Cause::Unanswered`].
+    ///
+    /// A datagram holds 64 requests and no more bytes than the send buffer: 3 KiB for each.
+    pub fn run_each(&mut self, requests: &[Request]) -> Vec<Result<(), Error>> {
         let deadline = Instant::now() + self.timeout;
-        for (request, sequence) in requests.iter().zip(first..) {
-            let answer = self.collect(sequence, deadline);
-            let failed = match answer {
-                Ok(_) => continue,
-                Err(cause) => Error::new(request.what.clone(), cause),
-            };
-            // Only a refusal leaves the stream of answers in step.
-            let in_step = matches!(failed.cause, Cause::Refused { .. });
-            outcome = outcome.and(Err(failed));
-            if !in_step {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(REQUESTS_PER_DATAGRAM) {
+            if !self.exchange(batch, deadline, &mut outcomes) {
                 break;
             }
         }
-        outcome
+        let unanswered = requests.iter().skip(outcomes.len());
+        let unanswered = unanswered.map(|request| Err(request.failed(Cause::Unanswered)));
+        outcomes.extend(unanswered.collect::<Vec<_>>());
+        outcomes
+    }
+
+    /// Sends one datagram and adds the outcomes of its requests; `false` when the socket is out of
+    /// step with the kernel's answers, which only a refusal leaves in step.
+    fn exchange(
+        &mut self,
+        batch: &[Request],
+        deadline: Instant,
+        outcomes: &mut Vec<Result<(), Error>>,
+    ) -> bool {
+        let (Some(leader), first) = (batch.first(), self.sequence.wrapping_add(1)) else {
+            return true;
+        };
+        if let Err(cause) = self.send(batch, 0) {
+            outcomes.push(Err(leader.failed(cause)));
+            return false;
+        }
+        for (position, request) in (0u32..).zip(batch) {
+            let answer = self.collect(first.wrapping_add(position), deadline);
+            let in_step = matches!(answer, Ok(_) | Err(Cause::Refused { .. }));
+            outcomes.push(answer.map(drop).map_err(|cause| request.failed(cause)));
+            if !in_step {
+                return false;
+            }
+        }
+        true
     }
 
     /// Asks for one object.
@@ -114,13 +172,12 @@ impl Socket {
     /// # Errors
     /// As [`Socket::run`]; an object that is not there is [`Cause::Refused`] with `ENODEV` or
     /// `ENOENT`.
-    pub(crate) fn get(&mut self, request: Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        let requests = [request];
-        let sequence = self.send(&requests)?;
-        let [request] = requests;
-        self.collect(sequence, Instant::now() + self.timeout)
+    pub(crate) fn get(&mut self, request: &Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        let deadline = Instant::now() + self.timeout;
+        self.send(std::slice::from_ref(request), 0)
+            .and_then(|()| self.collect(self.sequence, deadline))
             .map(|answer| answer.messages)
-            .map_err(|cause| Error::new(request.what, cause))
+            .map_err(|cause| request.failed(cause))
     }
 
     /// Lists objects; starts again when the list changed while it was read.
@@ -129,47 +186,32 @@ impl Socket {
     /// As [`Socket::run`], and [`Cause::Interrupted`] when it never came to rest.
     pub(crate) fn dump(&mut self, request: &Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
         let deadline = Instant::now() + self.timeout;
-        let request = Request {
-            flags: request.flags | NLM_F_DUMP,
-            ..request.clone()
-        };
         for _ in 0..DUMP_ATTEMPTS {
-            let sequence = self.send(std::slice::from_ref(&request))?;
             let answer = self
-                .collect(sequence, deadline)
-                .map_err(|cause| Error::new(request.what.clone(), cause))?;
+                .send(std::slice::from_ref(request), NLM_F_DUMP)
+                .and_then(|()| self.collect(self.sequence, deadline))
+                .map_err(|cause| request.failed(cause))?;
             if !answer.interrupted {
                 return Ok(answer.messages);
             }
         }
-        Err(Error::new(request.what, Cause::Interrupted(DUMP_ATTEMPTS)))
+        Err(request.failed(Cause::Interrupted(DUMP_ATTEMPTS)))
     }
 
-    /// Sends all in one datagram; returns the sequence number of the first.
-    fn send(&mut self, requests: &[Request]) -> Result<u32, Error> {
-        let first = self.sequence.wrapping_add(1);
+    /// Sends all in one datagram, each with a sequence number of its own, the last of which is then
+    /// `self.sequence`.
+    fn send(&mut self, requests: &[Request], flags: u16) -> Result<(), Cause> {
         let mut datagram = Vec::new();
         for request in requests {
             self.sequence = self.sequence.wrapping_add(1);
             let mut header = NetlinkHeader::default();
-            header.flags = request.flags | NLM_F_REQUEST | NLM_F_ACK;
+            header.flags = request.flags | flags | NLM_F_REQUEST | NLM_F_ACK;
             header.sequence_number = self.sequence;
-            let payload = NetlinkPayload::InnerMessage(request.message.clone());
-            let mut message = NetlinkMessage::new(header, payload);
-            message.finalize();
-            let start = datagram.len();
-            datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
-            message.serialize(&mut datagram[start..]);
+            request.write(header, &mut datagram);
         }
-        match self.raw.send_to(&datagram, &SocketAddr::new(0, 0), 0) {
-            Ok(_) => Ok(first),
-            Err(error) => {
-                let what = requests
-                    .first()
-                    .map_or("send", |request| request.what.as_str());
-                Err(Error::socket(what, error))
-            }
-        }
+        let kernel = SocketAddr::new(0, 0);
+        let sent = self.raw.send_to(&datagram, &kernel, 0);
+        sent.map(drop).map_err(Cause::Socket)
     }
 
     /// Reads until the ACK, the end of the dump, or the refusal that answers `sequence`. Answers to
@@ -177,8 +219,8 @@ impl Socket {
     fn collect(&mut self, sequence: u32, deadline: Instant) -> Result<Answer, Cause> {
         let mut answer = Answer::default();
         loop {
-            let datagram = self.receive(deadline)?;
-            let mut rest = datagram.as_slice();
+            self.receive(deadline)?;
+            let mut rest = self.buffer.as_slice();
             while !rest.is_empty() {
                 let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
                     .map_err(|error| Cause::Undecodable(error.to_string()))?;
@@ -199,21 +241,18 @@ impl Socket {
                     _ => {}
                 }
             }
-            self.buffer = datagram;
         }
     }
 
-    /// One datagram, in the buffer it must be given back as.
-    fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, Cause> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        buffer.reserve(RECEIVE_BUFFER);
+    /// One datagram, into the buffer.
+    fn receive(&mut self, deadline: Instant) -> Result<(), Cause> {
+        self.buffer.clear();
         loop {
             if Instant::now() > deadline {
                 return Err(Cause::Timeout(self.timeout));
             }
-            match self.raw.recv(&mut buffer, 0) {
-                Ok(_) => return Ok(buffer),
+            match self.raw.recv(&mut self.buffer, 0) {
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(Cause::Timeout(self.timeout));

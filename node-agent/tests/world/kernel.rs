@@ -103,7 +103,9 @@ impl World {
     }
 
     pub(crate) fn change(&mut self, change: &Change) {
-        self.socket.apply(change).unwrap();
+        for outcome in self.socket.apply(std::slice::from_ref(change)) {
+            outcome.unwrap();
+        }
     }
 }
 

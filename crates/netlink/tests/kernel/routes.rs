@@ -46,7 +46,7 @@ fn every_target_reads_back_as_it_was_written() {
     ];
     let want: RouteSet = routes.into_iter().map(|route| (route.key, route)).collect();
     for change in diff(&want, &RouteSet::new()) {
-        pair.host.apply(&change).unwrap();
+        apply(&mut pair.host, change).unwrap();
     }
     let ours = |route: &Route| Owner::of(route.protocol).is_some();
     let have: RouteSet = pair
@@ -59,7 +59,7 @@ fn every_target_reads_back_as_it_was_written() {
         .collect();
     assert_eq!(have, want);
     for change in diff(&RouteSet::new(), &have) {
-        pair.host.apply(&change).unwrap();
+        apply(&mut pair.host, change).unwrap();
     }
     assert!(!pair.host.routes(TABLE_MAIN).unwrap().iter().any(ours));
 }
@@ -75,7 +75,7 @@ fn replacing_changes_the_route_in_place() {
         let both = [(first, dev), (second, dev)];
         for hops in [&both[..1], &both[1..], &both[..], &both[..1]] {
             let wanted = Route::of(Owner::Direct, prefix(destination), via(hops));
-            pair.host.apply(&Change::Replace(wanted.clone())).unwrap();
+            apply(&mut pair.host, Change::Replace(wanted.clone())).unwrap();
             let have = owned(&mut pair.host, Owner::Direct);
             assert_eq!(have.get(&wanted.key), Some(&wanted));
         }
@@ -93,13 +93,13 @@ fn a_foreign_route_of_the_same_key_is_never_removed() {
         protocol: RouteProtocol(4),
         target: target.clone(),
     };
-    pair.host.apply(&Change::Replace(foreign.clone())).unwrap();
+    apply(&mut pair.host, Change::Replace(foreign.clone())).unwrap();
     let ours = Route {
         key,
         protocol: Owner::Direct.protocol(),
         target,
     };
-    pair.host.apply(&Change::Remove(ours)).unwrap();
+    apply(&mut pair.host, Change::Remove(ours)).unwrap();
     assert!(pair.host.routes(TABLE_MAIN).unwrap().contains(&foreign));
 }
 
@@ -158,11 +158,11 @@ fn a_table_beyond_255_is_written_and_read() {
         protocol: Owner::Direct.protocol(),
         target,
     };
-    pair.host.apply(&Change::Replace(route.clone())).unwrap();
+    apply(&mut pair.host, Change::Replace(route.clone())).unwrap();
     assert_eq!(
         pair.host.routes(1000).unwrap(),
         std::slice::from_ref(&route)
     );
-    pair.host.apply(&Change::Remove(route)).unwrap();
+    apply(&mut pair.host, Change::Remove(route)).unwrap();
     assert!(pair.host.routes(1000).unwrap().is_empty());
 }

@@ -14,7 +14,7 @@ fn the_kernels_own_words_are_kept() {
         prefix("10.9.0.0/24"),
         via(&[("192.0.2.1", pair.host_dev)]),
     );
-    let error = pair.host.apply(&Change::Replace(gone)).unwrap_err();
+    let error = apply(&mut pair.host, Change::Replace(gone)).unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENETUNREACH));
     let text = error.to_string();
     assert_eq!(

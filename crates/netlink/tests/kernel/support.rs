@@ -1,8 +1,8 @@
 //! A host and a pod, and words for the tests.
 
-use gingham_model::{MacAddress, NextHop, Owner, Prefix, RouteSet, TABLE_MAIN, Target};
+use gingham_model::{Change, MacAddress, NextHop, Owner, Prefix, RouteSet, TABLE_MAIN, Target};
 use gingham_netlink::link::{self, VethEnd, VethPair};
-use gingham_netlink::{Netns, Socket, address};
+use gingham_netlink::{Error, Netns, Socket, address};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,6 +94,10 @@ pub(crate) fn connected() -> Pair {
         ])
         .unwrap();
     pair
+}
+
+pub(crate) fn apply(socket: &mut Socket, change: Change) -> Result<(), Error> {
+    socket.apply(&[change]).pop().unwrap()
 }
 
 pub(crate) fn owned(socket: &mut Socket, owner: Owner) -> RouteSet {
