@@ -46,6 +46,6 @@ need_rust() {
 # What building and every lab need. gcc is the linker.
 setup() {
   need_root
-  need_packages gcc='4:12.2*' libc6-dev='2.36*' iproute2='6.1*' iputils-ping='3:20221126*' tcpdump='4.99.3*'
+  need_packages gcc='4:12.2*' libc6-dev='2.36*' iproute2='6.1*' iputils-ping='3:20221126*' tcpdump='4.99.3*' nftables='1.0.6*'
   need_rust
 }

@@ -1,0 +1,164 @@
+//! One run of the program `nft`: text in, text out, within a deadline.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long one run may take; it takes milliseconds.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a running program is looked at.
+const POLL: Duration = Duration::from_millis(1);
+
+/// Where it is looked for: in `PATH`, and where a service's `PATH` may not lead.
+const PLACES: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
+
+/// How much of a complaint is told: its first line says what, the next ones point at it.
+const LINES: usize = 3;
+
+/// Why the table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum NftError {
+    /// There is no such program.
+    #[error("{} not found: it comes with the package nftables", display(.0))]
+    Missing(Vec<PathBuf>),
+    /// It did not end in time and was killed.
+    #[error("nft {command}: not done after {} s, killed", DEADLINE.as_secs())]
+    Timeout {
+        /// Its arguments.
+        command: String,
+    },
+    /// It said no, or the kernel did.
+    #[error("nft {command}: {status}: {stderr}")]
+    Refused {
+        /// Its arguments.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The first lines of its complaint.
+        stderr: String,
+    },
+    /// It could not be run, or its answer not be read.
+    #[error("nft {command}: {source}")]
+    Io {
+        /// Its arguments.
+        command: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// What was read right after a write is not what was written.
+    #[error("nft: somebody else changes the table while it is written")]
+    Contended,
+}
+
+fn display(places: &[PathBuf]) -> String {
+    let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
+    places.join(", ")
+}
+
+/// The program.
+#[derive(Debug)]
+pub(super) struct Program {
+    places: Vec<PathBuf>,
+}
+
+impl Program {
+    pub(super) fn new() -> Self {
+        Program {
+            places: PLACES.map(PathBuf::from).to_vec(),
+        }
+    }
+
+    pub(super) fn at(place: PathBuf) -> Self {
+        Program {
+            places: vec![place],
+        }
+    }
+
+    /// Runs it with `input`, and returns what it printed.
+    pub(super) fn run(&self, args: &[&str], input: &str) -> Result<String, NftError> {
+        let command = || args.join(" ");
+        let io = |source| NftError::Io {
+            command: command(),
+            source,
+        };
+        let mut child = self.spawn(args)?.map_err(io)?;
+        // On threads of their own: none of the three pipes can be full while another is waited for.
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = input.to_owned();
+            // One that ends without reading all has said why on stderr.
+            thread::spawn(move || stdin.write_all(input.as_bytes()));
+        }
+        let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+        let deadline = Instant::now() + DEADLINE;
+        let timeout = || NftError::Timeout { command: command() };
+        let status = wait(child, deadline).map_err(io)?.ok_or_else(timeout)?;
+        let collect = |pipe: Receiver<io::Result<Vec<u8>>>| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let text = pipe
+                .recv_timeout(left)
+                .map_err(|_| timeout())?
+                .map_err(io)?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        let (stdout, stderr) = (collect(stdout)?, collect(stderr)?);
+        if status.success() {
+            return Ok(stdout);
+        }
+        let lines: Vec<&str> = stderr.lines().take(LINES).map(str::trim).collect();
+        Err(NftError::Refused {
+            command: command(),
+            status,
+            stderr: lines.join(" | "),
+        })
+    }
+
+    /// Starts it from the first place it is found at.
+    fn spawn(&self, args: &[&str]) -> Result<io::Result<Child>, NftError> {
+        for place in &self.places {
+            let child = Command::new(place)
+                .args(args)
+                .env("LC_ALL", "C")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn();
+            match child {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                outcome => return Ok(outcome),
+            }
+        }
+        Err(NftError::Missing(self.places.clone()))
+    }
+}
+
+/// Reads a pipe to its end, on a thread of its own.
+fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
+        // Nobody listens any more after a timeout.
+        let _ = sender.send(read.map(|_| bytes));
+    });
+    receiver
+}
+
+/// Waits until `child` ends; `None` when it had to be killed at `deadline`.
+fn wait(mut child: Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            // One that is held up inside the kernel dies later: it is reaped when it does.
+            thread::spawn(move || child.wait());
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}
