@@ -9,5 +9,8 @@
 
 mod directory;
 mod kernel;
+mod masquerade;
+mod nftables;
 mod program;
 mod run_dir;
+mod site;
