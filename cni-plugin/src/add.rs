@@ -2,12 +2,12 @@
 
 use crate::del::key;
 use crate::failure;
-use crate::names::{HOST_MAC, Names, alias, gateway};
+use crate::names::{Names, alias};
 use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
 use crate::wire::{self, Wiring};
 use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
 use gingham_ipam::{Lease, LeaseError, NodeState, Request, Reservation, Supply};
-use gingham_model::{Family, Prefix};
+use gingham_model::{Family, HOST_MAC, Prefix, gateway};
 use gingham_netlink::{Netns, NetnsError};
 use std::net::IpAddr;
 use std::path::Path;

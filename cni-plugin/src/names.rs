@@ -2,26 +2,11 @@
 //! ADD made without having been told.
 
 use gingham_cni::{Attachment, Pod};
-use gingham_model::{Family, MacAddress};
+use gingham_model::{MacAddress, POD_LINK_PREFIX};
 use sha2::{Digest, Sha256};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Hardware address of every host end. It is the pods' gateway, whatever node they move to.
-pub(crate) const HOST_MAC: MacAddress = MacAddress([0x02, 0x67, 0x68, 0, 0, 1]);
-
-/// Group of every host end: `ip link show group 26472`.
-pub(crate) const LINK_GROUP: u32 = 0x6768;
 
 /// The longest alias the kernel keeps (`IFALIASZ`, with the closing zero).
 const LONGEST_ALIAS: usize = 255;
-
-/// The pods' gateway, on no interface in IPv4 and on every host end in IPv6.
-pub(crate) fn gateway(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => Ipv4Addr::new(169, 254, 1, 1).into(),
-        Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into(),
-    }
-}
 
 /// Name of the host end and hardware address of the pod's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +27,7 @@ impl Names {
             .collect();
         let mac = [0x02, 0x67, digest[6], digest[7], digest[8], digest[9]];
         Names {
-            host_if: format!("gh{hex}"),
+            host_if: format!("{POD_LINK_PREFIX}{hex}"),
             pod_mac: MacAddress(mac),
         }
     }

@@ -11,8 +11,9 @@
 //! No bridge, no proxy ARP, no ARP at all: both sides know each other from the start. The host end
 //! has no IPv4 address.
 
-use crate::names::{HOST_MAC, LINK_GROUP, gateway};
-use gingham_model::{Family, MacAddress, Owner, Prefix, Route, Target};
+use gingham_model::{
+    Family, HOST_MAC, MacAddress, Owner, POD_LINK_GROUP, Prefix, Route, Target, gateway,
+};
 use gingham_netlink::link::{self, VethEnd, VethPair};
 use gingham_netlink::{Error, Netns, NetnsError, Request, Socket, address, neighbour, route};
 use nix::errno::Errno;
@@ -63,7 +64,7 @@ pub(crate) fn wire(wiring: &Wiring, netns: &Netns) -> Result<(), WireError> {
             mac: wiring.pod_mac,
         },
         mtu: wiring.mtu,
-        group: LINK_GROUP,
+        group: POD_LINK_GROUP,
     };
     host.run(&[link::create_veth(&pair, netns)])
         .map_err(WireError::Create)?;

@@ -19,6 +19,7 @@ mod diff;
 mod family;
 mod mac;
 mod name;
+mod pod;
 mod prefix;
 mod route;
 
@@ -29,5 +30,6 @@ pub use diff::{Change, diff};
 pub use family::Family;
 pub use mac::{MacAddress, MacAddressError};
 pub use name::{NameError, NodeName, PoolName, Zone};
+pub use pod::{HOST_MAC, POD_LINK_GROUP, POD_LINK_PREFIX, gateway};
 pub use prefix::{Prefix, PrefixError};
 pub use route::{NextHop, Owner, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target};
