@@ -4,9 +4,9 @@ use crate::del::key;
 use crate::failure;
 use crate::names::{Names, alias};
 use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
-use crate::wire::{self, Wiring};
+use crate::wire::{self, KERNEL_TIMEOUT, Wiring};
 use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
-use gingham_ipam::{Lease, LeaseError, NodeState, Request, Reservation, Supply};
+use gingham_ipam::{LONGEST_INTENT, Lease, LeaseError, NodeState, Request, Reservation, Supply};
 use gingham_model::{Family, HOST_MAC, Prefix, gateway};
 use gingham_netlink::{Netns, NetnsError};
 use std::net::IpAddr;
@@ -14,6 +14,12 @@ use std::path::Path;
 
 /// IPv6 is off on a link whose MTU is below this (RFC 8200 section 5).
 const LEAST_IPV6_MTU: u32 = 1280;
+
+/// What an ADD may wait for once its intent is stamped: the lock three times (reserve, confirm,
+/// cancel), and seven exchanges with the kernel (clearing away, the pair, two in the pod, two on the
+/// host, undoing), each for up to twice its time-out. So the agent knows of an older intent that its ADD is over.
+const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 7 * 2 * KERNEL_TIMEOUT.as_secs();
+const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
 /// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed
 /// has done, its lease in state Intent leads back to.

@@ -12,13 +12,14 @@ use gingham_ipam::{LeaseKey, StoreError};
 /// The pod's namespace is not needed: with the host end goes the pod's. So a DEL is the same
 /// whether the namespace is there, gone, or never was.
 pub(crate) fn del(request: &Del) -> Result<(), Error> {
-    wire::unwire(&Names::of(&request.attachment).host_if).map_err(failure::netlink)?;
+    let Names { host_if, .. } = Names::of(&request.attachment);
+    wire::unwire(&host_if).map_err(failure::netlink)?;
     let run_dir = RunDir::of(&request.conf)?;
     let (key, now) = (key(&request.attachment), now()?);
     let released = run_dir
         .leases
         .update(&run_dir.boot, LOCK_DEADLINE, |leases| {
-            leases.release(&key, now);
+            leases.release(&key, &host_if, now);
             Ok::<(), StoreError>(())
         });
     match released {

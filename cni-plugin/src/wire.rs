@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long one exchange with the kernel may take: well below the minute that a runtime waits.
-const KERNEL_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const KERNEL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a pod is to be wired as.
 #[derive(Clone, Debug)]

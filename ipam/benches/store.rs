@@ -53,7 +53,8 @@ fn on(blocks: &[NodeBlock], addresses: usize) -> Vec<Duration> {
     };
     let release = |pod: usize| -> Result<_, LeaseError> {
         store.update(&boot, DEADLINE, |leases| {
-            Ok(leases.release(&request(pod).key, 0))
+            let Request { key, host_if, .. } = request(pod);
+            Ok(leases.release(&key, &host_if, 0))
         })
     };
     for pod in 0..addresses / 2 {

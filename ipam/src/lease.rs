@@ -25,6 +25,11 @@ impl fmt::Display for LeaseKey {
     }
 }
 
+/// For how many seconds a lease can be an Intent while its ADD still runs: none takes longer, by
+/// the deadlines of its own (which the plugin checks when it is compiled) and by that of its
+/// caller, at most five minutes. What is older was left behind by an ADD that was killed.
+pub const LONGEST_INTENT: u64 = 300;
+
 /// Where a lease stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaseState {
@@ -92,10 +97,16 @@ impl Lease {
         }
     }
 
+    /// Whether it was recovered from the kernel, which does not know the container: it is matched
+    /// by `host_if`.
+    pub fn is_recovered(&self) -> bool {
+        self.container_id.is_empty()
+    }
+
     /// Whether it is the lease of `key`. One recovered from the kernel is nobody's: many of them
     /// may share the empty container ID.
     pub fn is_of(&self, key: &LeaseKey) -> bool {
-        !self.container_id.is_empty()
+        !self.is_recovered()
             && self.container_id == key.container_id
             && self.ifname == key.ifname
             && self.network == key.network
@@ -114,6 +125,21 @@ impl Lease {
         Family::ALL
             .into_iter()
             .filter_map(|family| self.address(family))
+    }
+
+    /// Whether `address` is one of its addresses.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.address(Family::of(address)) == Some(address)
+    }
+
+    /// The same lease under this key.
+    pub(crate) fn named(self, key: LeaseKey) -> Self {
+        Lease {
+            network: key.network,
+            container_id: key.container_id,
+            ifname: key.ifname,
+            ..self
+        }
     }
 
     pub(crate) fn set(&mut self, address: IpAddr) {

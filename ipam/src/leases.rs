@@ -3,6 +3,7 @@
 
 mod choice;
 mod json;
+mod recovery;
 
 use crate::supply::Supply;
 use crate::{BootId, Lease, LeaseKey, LeaseState, StoreError, Unknown, Usage, ring};
@@ -10,6 +11,8 @@ use choice::Choice;
 use gingham_model::{Family, MacAddress, Prefix};
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+
+pub use recovery::Recovered;
 
 /// Every lease of one boot.
 ///
@@ -140,6 +143,10 @@ impl Leases {
         now: u64,
     ) -> Result<Reservation, LeaseError> {
         let earlier = self.position(&request.key);
+        if let Some(recovered) = self.recovered(&request.host_if) {
+            let held = self.live[recovered].clone().named(request.key);
+            return Err(LeaseError::AlreadyHeld(Box::new(held)));
+        }
         if let Some(at) = earlier {
             let lease = &mut self.live[at];
             if lease.state == LeaseState::Held {
@@ -184,10 +191,11 @@ impl Leases {
         (self.live[at].state == LeaseState::Intent).then(|| self.rest(at, now))
     }
 
-    /// The attachment is gone from the kernel: Intent or Held becomes Cooling. `None` when there is
-    /// no live lease of `key`, as at a repeated DEL.
-    pub fn release(&mut self, key: &LeaseKey, now: u64) -> Option<Lease> {
-        let at = self.position(key)?;
+    /// The attachment is gone from the kernel: Intent or Held becomes Cooling. A lease recovered
+    /// from the kernel knows no key and is found by `host_if`, which is a function of it. `None`
+    /// when there is no live lease of either, as at a repeated DEL.
+    pub fn release(&mut self, key: &LeaseKey, host_if: &str, now: u64) -> Option<Lease> {
+        let at = self.position(key).or_else(|| self.recovered(host_if))?;
         Some(self.rest(at, now))
     }
 
@@ -209,6 +217,15 @@ impl Leases {
             (family, usage)
         };
         supply.families.iter().copied().map(of).collect()
+    }
+
+    /// Whether a pod has an address of `block`, or one rests that a pod had: traffic for the block
+    /// may still mean this node.
+    pub fn in_use(&self, block: Prefix, supply: &Supply<'_>, now: u64) -> bool {
+        let rests = |lease: &&Lease| supply.rested_at(lease.since) > now;
+        let resting = self.cooling.iter().filter(rests);
+        let mut addresses = self.live.iter().chain(resting).flat_map(Lease::addresses);
+        addresses.any(|address| block.contains(address))
     }
 
     fn position(&self, key: &LeaseKey) -> Option<usize> {

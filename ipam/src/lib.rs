@@ -10,6 +10,9 @@
 //!        ▲             │                  │ cancel           │ release      DEL
 //!        └── rename ───┘                  └────► Cooling ◄───┘
 //!     LeaseStore, under leases.lock               └─ rested ─► given again
+//!
+//!   a pod's interface without a lease ── adopt ► Held
+//!   a lease without its interface ── forfeit ► Cooling        the agent, for what DEL and ADD missed
 //! ```
 //!
 //! Leases live one boot, as pods do: they lie on tmpfs, stamped with the kernel's boot id, and a
@@ -37,8 +40,8 @@ pub use boot::{BootId, BootIdError};
 pub use carve::carve;
 pub use fault::Fault;
 pub use file::FileError;
-pub use lease::{Lease, LeaseKey, LeaseState};
-pub use leases::{LeaseError, Leases, Request, Reservation};
+pub use lease::{LONGEST_INTENT, Lease, LeaseKey, LeaseState};
+pub use leases::{LeaseError, Leases, Recovered, Request, Reservation};
 pub use node_state::{NodeBlock, NodeBlockState, NodeState, Unusable};
 pub use store::{LeaseStore, StoreError};
 pub use supply::{Supply, Usage};

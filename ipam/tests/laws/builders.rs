@@ -1,6 +1,6 @@
 //! Short ways to the values the tests speak of.
 
-use gingham_ipam::{BootId, LeaseKey, NodeBlock, NodeBlockState, Request, Unknown};
+use gingham_ipam::{BootId, Lease, LeaseKey, Leases, NodeBlock, NodeBlockState, Request, Unknown};
 use gingham_model::{MacAddress, Prefix};
 
 pub(crate) const BOOT: &str = "0b0e1d5c-0001-4a6e-9c1e-5f3f0c9a7e11";
@@ -43,4 +43,10 @@ pub(crate) fn request(container: impl ToString) -> Request {
         host_if: format!("gh{}", key.container_id),
         key,
     }
+}
+
+/// A DEL of what [`request`] asked for.
+pub(crate) fn release(leases: &mut Leases, container: impl ToString, now: u64) -> Option<Lease> {
+    let Request { key, host_if, .. } = request(container);
+    leases.release(&key, &host_if, now)
 }

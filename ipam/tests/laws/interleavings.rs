@@ -1,15 +1,14 @@
 //! Leases under any order of events, beside a naive model.
 
-use crate::builders::{block, boot, key, request};
+use crate::builders::{boot, key, release, request};
+use crate::naive::{COOLDOWN, Expected, Model, Standing, blocks};
 use gingham_ipam::{
-    LeaseError, LeaseState, Leases, NodeBlock, NodeBlockState, Reservation, Supply,
+    Lease, LeaseError, LeaseState, Leases, NodeBlockState, Recovered, Reservation, Supply,
 };
-use gingham_model::{Family, Prefix};
+use gingham_model::{Family, MacAddress};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-const COOLDOWN: u64 = 10;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -17,6 +16,13 @@ enum Event {
     Confirm(u8),
     Cancel(u8),
     Release(u8),
+    /// The agent takes note of the lease of a pod.
+    Look(u8),
+    /// The agent takes the lease it has last noted for lost.
+    Forfeit,
+    /// The agent finds the interface of a pod without a lease, with one or both of these of all
+    /// addresses.
+    Adopt(u8, [Option<usize>; 2]),
     Wait(u64),
     /// The block of this index starts or stops to drain.
     Drain(usize),
@@ -28,97 +34,28 @@ fn any_event() -> impl Strategy<Value = Event> {
         8 => pod.clone().prop_map(Event::Reserve),
         3 => pod.clone().prop_map(Event::Confirm),
         1 => pod.clone().prop_map(Event::Cancel),
-        4 => pod.prop_map(Event::Release),
+        4 => pod.clone().prop_map(Event::Release),
+        2 => pod.clone().prop_map(Event::Look),
+        2 => Just(Event::Forfeit),
+        3 => (pod, any_addresses()).prop_map(|(pod, at)| Event::Adopt(pod, at)),
         3 => (0u64..8).prop_map(Event::Wait),
         1 => (0usize..4).prop_map(Event::Drain),
     ]
 }
 
-/// Of different sizes per family, so that leases often cool on with one address only.
-fn blocks() -> Vec<NodeBlock> {
-    ["10.0.0.0/29", "fd00::/126", "10.0.1.248/29", "fd00::10/125"]
-        .map(|cidr| block(cidr, NodeBlockState::Active))
-        .to_vec()
-}
-
-/// What the model expects of one family.
-#[derive(Debug, PartialEq)]
-enum Expected {
-    OneOf(BTreeSet<IpAddr>),
-    AllCooling(u64),
-    Exhausted,
-}
-
-/// Everything the slow and obvious way.
-struct Model {
-    blocks: Vec<NodeBlock>,
-    given: BTreeSet<IpAddr>,
-    live: BTreeMap<u8, (LeaseState, Vec<IpAddr>)>,
-    /// In the order of release.
-    cooling: Vec<(IpAddr, u64)>,
-    now: u64,
-}
-
-impl Model {
-    fn active(&self, family: Family) -> impl Iterator<Item = Prefix> {
-        let active = self
-            .blocks
-            .iter()
-            .filter(|b| b.state == NodeBlockState::Active);
-        active
-            .map(|b| b.cidr)
-            .filter(move |cidr| cidr.family() == family)
-    }
-
-    fn gives(&self, address: IpAddr) -> bool {
-        self.active(Family::of(address))
-            .any(|cidr| cidr.contains(address))
-    }
-
-    fn addresses(cidr: Prefix) -> BTreeSet<IpAddr> {
-        let all = (0..cidr.size()).map(|index| cidr.nth_address(index).unwrap());
-        let unfit = |address: &IpAddr| match address {
-            IpAddr::V4(v4) => [0, 255].contains(&v4.octets()[3]),
-            IpAddr::V6(_) => *address == cidr.address(),
-        };
-        all.filter(|address| !unfit(address)).collect()
-    }
-
-    fn expected(&self, family: Family) -> Expected {
-        for cidr in self.active(family) {
-            let fresh = &Model::addresses(cidr) - &self.given;
-            if !fresh.is_empty() {
-                return Expected::OneOf(fresh);
-            }
-        }
-        let idle =
-            |(address, _): &&(IpAddr, u64)| Family::of(*address) == family && self.gives(*address);
-        match self.cooling.iter().find(idle) {
-            None => Expected::Exhausted,
-            Some((_, since)) if since + COOLDOWN > self.now => {
-                Expected::AllCooling(since + COOLDOWN)
-            }
-            Some((address, _)) => Expected::OneOf(BTreeSet::from([*address])),
-        }
-    }
-
-    fn rest(&mut self, pod: u8) {
-        let (_, addresses) = self.live.remove(&pod).unwrap();
-        self.cooling
-            .extend(addresses.into_iter().map(|address| (address, self.now)));
-    }
-
-    fn give(&mut self, pod: u8, addresses: Vec<IpAddr>) {
-        self.cooling
-            .retain(|(address, _)| !addresses.contains(address));
-        self.given.extend(&addresses);
-        self.live.insert(pod, (LeaseState::Intent, addresses));
-    }
+fn any_addresses() -> impl Strategy<Value = [Option<usize>; 2]> {
+    prop_oneof![
+        3 => (0usize..64, 0usize..64).prop_map(|(v4, v6)| [Some(v4), Some(v6)]),
+        1 => (0usize..64).prop_map(|v4| [Some(v4), None]),
+        1 => (0usize..64).prop_map(|v6| [None, Some(v6)]),
+    ]
 }
 
 struct Both {
     leases: Leases,
     model: Model,
+    /// What the agent has last looked at, and of which pod it is.
+    noted: Option<(u8, Lease)>,
 }
 
 impl Both {
@@ -131,7 +68,11 @@ impl Both {
             now: 1_000,
         };
         let leases = Leases::new(boot());
-        Both { leases, model }
+        Both {
+            leases,
+            model,
+            noted: None,
+        }
     }
 
     fn step(&mut self, event: Event) -> Result<(), TestCaseError> {
@@ -140,22 +81,27 @@ impl Both {
             Event::Reserve(pod) => self.reserve(pod)?,
             Event::Confirm(pod) => {
                 let confirmed = self.leases.confirm(&key(pod), now);
-                prop_assert_eq!(confirmed.is_ok(), self.model.live.contains_key(&pod));
-                self.model
-                    .live
-                    .entry(pod)
-                    .and_modify(|lease| lease.0 = LeaseState::Held);
+                let known = self.model.live.get_mut(&pod);
+                let known = known.filter(|(standing, _)| *standing != Standing::Recovered);
+                prop_assert_eq!(confirmed.is_ok(), known.is_some());
+                known.into_iter().for_each(|lease| lease.0 = Standing::Held);
             }
             Event::Cancel(pod) => {
-                let is_intent = matches!(self.model.live.get(&pod), Some((LeaseState::Intent, _)));
+                let is_intent = matches!(self.model.live.get(&pod), Some((Standing::Intent, _)));
                 prop_assert_eq!(self.leases.cancel(&key(pod), now).is_some(), is_intent);
                 is_intent.then(|| self.model.rest(pod));
             }
             Event::Release(pod) => {
                 let is_live = self.model.live.contains_key(&pod);
-                prop_assert_eq!(self.leases.release(&key(pod), now).is_some(), is_live);
+                prop_assert_eq!(release(&mut self.leases, pod, now).is_some(), is_live);
                 is_live.then(|| self.model.rest(pod));
             }
+            Event::Look(pod) => {
+                let seen = self.leases.live().iter().find(|lease| pod_of(lease) == pod);
+                self.noted = seen.map(|lease| (pod, lease.clone()));
+            }
+            Event::Forfeit => self.forfeit()?,
+            Event::Adopt(pod, at) => self.adopt(pod, at)?,
             Event::Wait(seconds) => self.model.now += seconds,
             Event::Drain(index) => {
                 let state = &mut self.model.blocks[index].state;
@@ -183,10 +129,14 @@ impl Both {
             prop_assert_eq!(&self.leases, &before, "a refusal changes nothing");
         }
         match (outcome, earlier) {
-            (Err(LeaseError::AlreadyHeld(lease)), Some((LeaseState::Held, addresses))) => {
+            (
+                Err(LeaseError::AlreadyHeld(lease)),
+                Some((Standing::Held | Standing::Recovered, addresses)),
+            ) => {
+                prop_assert_eq!(lease.key(), key(pod), "by its name, recovered or not");
                 prop_assert_eq!(lease.addresses().collect::<Vec<_>>(), addresses);
             }
-            (Ok(Reservation::Resumed(lease)), Some((LeaseState::Intent, addresses))) => {
+            (Ok(Reservation::Resumed(lease)), Some((Standing::Intent, addresses))) => {
                 prop_assert!(addresses.iter().all(|address| self.model.gives(*address)));
                 prop_assert_eq!(lease.addresses().collect::<Vec<_>>(), addresses);
             }
@@ -198,12 +148,13 @@ impl Both {
                     };
                     prop_assert!(fit.contains(&address), "{address} not of {fit:?}");
                 }
-                if let Some((state, addresses)) = earlier {
-                    prop_assert_eq!(state, LeaseState::Intent);
+                if let Some((standing, addresses)) = earlier {
+                    prop_assert_eq!(standing, Standing::Intent);
                     prop_assert!(!addresses.iter().all(|address| self.model.gives(*address)));
                     self.model.rest(pod);
                 }
-                self.model.give(pod, lease.addresses().collect());
+                self.model
+                    .give(pod, Standing::Intent, lease.addresses().collect());
             }
             (Err(LeaseError::AllCooling { family, until }), _) => {
                 prop_assert_eq!(&expected[family as usize], &Expected::AllCooling(until));
@@ -219,13 +170,60 @@ impl Both {
         Ok(())
     }
 
+    fn forfeit(&mut self) -> Result<(), TestCaseError> {
+        let Some((pod, lease)) = self.noted.clone() else {
+            return Ok(());
+        };
+        let before = self.leases.clone();
+        let as_seen = before.live().contains(&lease);
+        let forfeited = self.leases.forfeit(&lease, self.model.now);
+        prop_assert_eq!(forfeited.is_some(), as_seen);
+        match forfeited {
+            Some(_) => self.model.rest(pod),
+            None => prop_assert_eq!(&self.leases, &before),
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, pod: u8, at: [Option<usize>; 2]) -> Result<(), TestCaseError> {
+        let [v4, v6] = [0, 1].map(|of| Some(self.model.nth(Family::ALL[of], at[of]?)));
+        let addresses: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
+        let before = self.leases.clone();
+        let found = Recovered {
+            host_if: request(pod).host_if,
+            pod: String::new(),
+            v4: v4.and_then(|address| address.to_string().parse().ok()),
+            v6: v6.and_then(|address| address.to_string().parse().ok()),
+            mac: MacAddress([2, 0x67, 0, 0, 0, 1]),
+        };
+        let held = |(other, (_, theirs)): (&u8, &(Standing, Vec<IpAddr>))| {
+            *other == pod || theirs.iter().any(|address| addresses.contains(address))
+        };
+        let refused = self.model.live.iter().any(held);
+        match self.leases.adopt(found, self.model.now) {
+            Ok(lease) => {
+                prop_assert!(!refused, "{lease:?}");
+                self.model.give(pod, Standing::Recovered, addresses);
+            }
+            Err(error) => {
+                prop_assert!(refused, "{error}");
+                prop_assert_eq!(&self.leases, &before);
+            }
+        }
+        Ok(())
+    }
+
     fn compare(&self) -> Result<(), TestCaseError> {
         let bytes = self.leases.to_json().unwrap();
         prop_assert_eq!(&Leases::parse(&bytes).unwrap(), &self.leases);
 
         let live = self.leases.live().iter().map(|lease| {
-            let pod: u8 = lease.container_id.parse().unwrap();
-            (pod, (lease.state, lease.addresses().collect::<Vec<_>>()))
+            let standing = match lease.state {
+                LeaseState::Held if lease.is_recovered() => Standing::Recovered,
+                LeaseState::Held => Standing::Held,
+                _ => Standing::Intent,
+            };
+            (pod_of(lease), (standing, lease.addresses().collect()))
         });
         prop_assert_eq!(&live.collect::<BTreeMap<_, _>>(), &self.model.live);
         let mut seen = BTreeSet::new();
@@ -244,6 +242,13 @@ impl Both {
             families: &Family::ALL,
             cooldown: COOLDOWN as u32,
         };
+        for block in &self.model.blocks {
+            let rests = |(_, since): &&(IpAddr, u64)| since + COOLDOWN > self.model.now;
+            let resting = self.model.cooling.iter().filter(rests).map(|(a, _)| a);
+            let mut used = seen.iter().chain(resting);
+            let in_use = self.leases.in_use(block.cidr, &supply, self.model.now);
+            prop_assert_eq!(in_use, used.any(|address| block.cidr.contains(*address)));
+        }
         for (family, usage) in self.leases.usage(&supply, self.model.now) {
             let of =
                 |address: &IpAddr| Family::of(*address) == family && self.model.gives(*address);
@@ -276,6 +281,11 @@ impl Both {
         }
         Ok(())
     }
+}
+
+/// By the one thing that every lease has.
+fn pod_of(lease: &Lease) -> u8 {
+    lease.host_if["gh".len()..].parse().unwrap()
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Single rules of leases, each by its own small story.
 
-use crate::builders::{active, block, boot, key, request};
+use crate::builders::{active, block, boot, key, release, request};
 use gingham_ipam::{
     LeaseError, LeaseState, Leases, NodeBlock, NodeBlockState, Reservation, Supply,
 };
@@ -31,7 +31,7 @@ fn every_address_of_a_block_is_given_before_one_is_given_again() {
     let mut seen = BTreeSet::new();
     for now in 0..63 {
         assert!(seen.insert(give(&mut leases, now, &supply, now * 1_000)));
-        leases.release(&key(now), now * 1_000).unwrap();
+        release(&mut leases, now, now * 1_000).unwrap();
     }
     let first = leases.cooling()[0].addresses().next().unwrap();
     assert_eq!(
@@ -96,7 +96,7 @@ fn a_lack_that_waiting_does_not_end_is_the_one_reported() {
     let both = supply(&blocks, &Family::ALL);
     let mut leases = Leases::new(boot());
     give(&mut leases, 1, &both, 0);
-    leases.release(&key(1), 5).unwrap();
+    release(&mut leases, 1, 5).unwrap();
     match leases.reserve(request(2), &both, 6).unwrap_err() {
         LeaseError::AllCooling { until: 125, .. } => {}
         other => panic!("{other}"),
@@ -132,8 +132,8 @@ fn a_killed_add_gets_its_addresses_again_and_a_finished_one_is_refused() {
         None,
         "the refused ADD must not free the first one's"
     );
-    leases.release(&key(1), 13).unwrap();
-    assert_eq!(leases.release(&key(1), 14), None);
+    release(&mut leases, 1, 13).unwrap();
+    assert_eq!(release(&mut leases, 1, 14), None);
     let error = leases.confirm(&key(1), 15).unwrap_err().to_string();
     assert_eq!(error, "gingham/1/eth0: its reservation is gone");
     assert!(matches!(
@@ -163,7 +163,7 @@ fn a_block_that_went_and_came_back_has_all_its_addresses() {
     let mut leases = Leases::new(boot());
     for pod in 0..7 {
         give(&mut leases, pod, &with, 0);
-        leases.release(&key(pod), 0).unwrap();
+        release(&mut leases, pod, 0).unwrap();
     }
     give(&mut leases, "meanwhile", &without, 60);
     assert_eq!(
@@ -196,7 +196,7 @@ fn a_vast_block_keeps_only_what_still_rests() {
     let mut seen = BTreeSet::new();
     for pod in 0..2_000u64 {
         assert!(seen.insert(give(&mut leases, pod, &supply, pod)));
-        leases.release(&key(pod), pod).unwrap();
+        release(&mut leases, pod, pod).unwrap();
         assert!(leases.cooling().len() <= 122);
     }
     assert_eq!(leases.usage(&supply, 0)[&Family::V6].capacity, u64::MAX);
@@ -246,7 +246,7 @@ fn a_clock_that_went_back_frees_nothing_early() {
     let supply = supply(&blocks, V4);
     let mut leases = Leases::new(boot());
     give(&mut leases, 1, &supply, 5_000);
-    leases.release(&key(1), 5_000).unwrap();
+    release(&mut leases, 1, 5_000).unwrap();
     let error = leases.reserve(request(2), &supply, 10).unwrap_err();
     assert!(
         matches!(error, LeaseError::AllCooling { until: 5_120, .. }),

@@ -5,5 +5,7 @@ mod builders;
 mod carve;
 mod interleavings;
 mod lease_rules;
+mod naive;
 mod node_state;
+mod recovery;
 mod store;

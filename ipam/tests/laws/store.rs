@@ -1,6 +1,6 @@
 //! The lease store: many writers, killed writers, other boots, hostile files.
 
-use crate::builders::{BOOT, OTHER_BOOT, active, boot, key, request};
+use crate::builders::{BOOT, OTHER_BOOT, active, boot, key, release, request};
 use gingham_ipam::{LeaseError, LeaseStore, Leases, Reservation, StoreError, Supply};
 use gingham_model::Family;
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ fn leases_of_another_boot_are_gone() {
     let next = OTHER_BOOT.parse().unwrap();
     assert_eq!(store.read(&next).unwrap(), Leases::new(next.clone()));
     let released = store.update(&next, DEADLINE, |leases| {
-        Ok::<_, StoreError>(leases.release(&key(1), 9))
+        Ok::<_, StoreError>(release(leases, 1, 9))
     });
     assert_eq!(released.unwrap(), None);
 }
@@ -115,7 +115,7 @@ fn a_refused_or_idle_change_writes_nothing() {
     let (_dir, store) = run_dir();
     // A rewrite is a rename, and so another inode.
     let inode = || fs::metadata(store.path()).unwrap().ino();
-    let idle = |leases: &mut Leases| Ok::<_, StoreError>(leases.release(&key("nobody"), 9));
+    let idle = |leases: &mut Leases| Ok::<_, StoreError>(release(leases, "nobody", 9));
     assert_eq!(store.update(&boot(), DEADLINE, idle).unwrap(), None);
     assert!(!store.path().exists(), "not even an empty file");
 
@@ -123,7 +123,7 @@ fn a_refused_or_idle_change_writes_nothing() {
     let written = inode();
     assert_eq!(store.update(&boot(), DEADLINE, idle).unwrap(), None);
     let refused = store.update(&boot(), DEADLINE, |leases| {
-        leases.release(&key("c"), 9);
+        release(leases, "c", 9);
         leases.confirm(&key("c"), 9)
     });
     assert!(matches!(refused, Err(LeaseError::NotReserved(_))));
@@ -238,7 +238,7 @@ fn leases_without_container_id_may_be_many_and_unknown_fields_survive() {
     )
     .unwrap();
     assert_eq!(store.read(&boot()).unwrap().find(&key("")), None);
-    reserve(&store, 1).unwrap();
+    reserve(&store, 2).unwrap();
     let text = fs::read_to_string(store.path()).unwrap();
     assert_eq!(text.matches("\"via\":").count(), 2, "{text}");
     assert!(text.contains("\"hint\":true"), "{text}");
