@@ -325,6 +325,24 @@ fn an_add_after_one_that_was_killed_gets_the_same_addresses() {
 }
 
 #[test]
+fn a_pod_whose_lease_was_recovered_is_refused_a_second_add_and_taken_off_by_its_del() {
+    let (host, pod) = (Host::new(), pod());
+    host.add("c1", &pod).succeeded();
+    // As the agent takes it up again after the store was lost: without the container's ID.
+    let text = std::fs::read_to_string(host.path("leases.json")).unwrap();
+    let recovered = text.replace(r#""containerId":"c1""#, r#""containerId":"""#);
+    std::fs::write(host.path("leases.json"), recovered).unwrap();
+    assert_eq!(host.live()[0].container_id, "");
+
+    let (code, msg) = host.add("c1", &pod).error();
+    assert_eq!(code, 100, "{msg}");
+    assert!(msg.starts_with("gingham/c1/eth0 already holds"), "{msg}");
+    assert!(open(&pod).link("eth0").is_ok());
+    host.del("c1", &pod).succeeded();
+    host.assert_clean();
+}
+
+#[test]
 fn two_hundred_at_once_get_addresses_of_their_own_and_leave_nothing() {
     const PODS: usize = 200;
     let host = Host::new();
