@@ -1,6 +1,6 @@
 //! What the node's own interfaces say: which next hops are neighbours, which links are uplinks.
 
-use gingham_model::{Family, Prefix};
+use gingham_model::{Family, NextHop, Prefix};
 use gingham_netlink::{Address, Link};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +108,14 @@ impl Links {
     pub fn mtu(&self, internal_ips: &[IpAddr]) -> Option<u32> {
         let uplinks = self.having(|own| internal_ips.contains(&own));
         uplinks.map(|link| link.mtu).min()
+    }
+
+    /// The names of the uplinks: the interfaces with one of `internal_ips`, and those by which `hops`
+    /// are reached.
+    pub fn uplinks(&self, internal_ips: &[IpAddr], hops: &BTreeSet<NextHop>) -> BTreeSet<String> {
+        let towards = hops.iter().filter_map(|hop| self.links.get(&hop.dev));
+        let own = self.having(|own| internal_ips.contains(&own));
+        own.chain(towards).map(|link| link.name.clone()).collect()
     }
 
     /// The names of the interfaces that may live on router advertisements: the uplinks, which are

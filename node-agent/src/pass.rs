@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::links::Links;
 use crate::plan::{self, Plan};
 use crate::reconcile::{self, Round};
-use crate::sysctls;
+use crate::{run_dir, sysctls};
 use gingham_ipam::{BootId, FileError, LeaseStore, NodeState, Usage};
 use gingham_model::{Family, NodeName, Owner};
 use gingham_netlink::Socket;
@@ -55,15 +55,13 @@ impl Pass {
     pub fn run(&self) -> Result<Seen, gingham_netlink::Error> {
         let mut socket = Socket::open(REQUEST)?;
         let links = Links::new(socket.links()?, socket.addresses()?);
-        let node = self.cluster.node(&self.me);
-        let settings = node.map(|node| sysctls::wanted(node, &links));
-        let sysctls = sysctls::apply(&settings.unwrap_or_default());
         let plan = plan::plan(&plan::Inputs {
             me: &self.me,
             cluster: &self.cluster,
             links: &links,
             boot: &self.boot,
         });
+        let sysctls = self.keep_sysctls(&links, &plan).failures;
         let round = reconcile::reconcile(&mut socket, &plan, Instant::now() + ROUTES)?;
         let published = publish(&self.node_state, &plan, &round);
         Ok(Seen {
@@ -73,6 +71,14 @@ impl Pass {
             sysctls,
             published,
         })
+    }
+
+    fn keep_sysctls(&self, links: &Links, plan: &Plan) -> sysctls::Kept {
+        let hops = sysctls::next_hops(&plan.routes);
+        let node = self.cluster.node(&self.me);
+        let wanted = node.map(|node| sysctls::wanted(node, links, &hops));
+        let record = self.node_state.with_file_name(run_dir::SYSCTLS);
+        sysctls::keep(&wanted.unwrap_or_default(), &record)
     }
 }
 

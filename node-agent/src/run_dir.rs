@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The file by which the kernel settings can be put back.
+pub const SYSCTLS: &str = "sysctls.json";
 /// A killed agent holds its lock until the last of its threads is gone, which may be after whoever
 /// killed it has started the next one.
 const HANDOVER: Duration = Duration::from_secs(2);

@@ -70,6 +70,46 @@ pub fn set(name: &str, value: &str) -> Result<Outcome, Error> {
         })
 }
 
+/// Whether a setting could be written, without writing it: procfs may be mounted read-only, as in
+/// most containers.
+///
+/// # Errors
+/// No such setting, or it may not be written.
+pub fn may_set(name: &str) -> Result<(), Error> {
+    // Opening changes nothing: the kernel takes the value at write(2).
+    let opened = fs::OpenOptions::new().write(true).open(path(name));
+    opened.map(drop).map_err(|source| Error {
+        what: "write",
+        name: name.to_owned(),
+        source,
+    })
+}
+
+/// What stands below `name`, in order: the interfaces below `net/ipv4/conf`, with `all` and
+/// `default`.
+///
+/// # Errors
+/// No such folder, or procfs is not mounted.
+pub fn names(name: &str) -> Result<Vec<String>, Error> {
+    let read = |source| Error {
+        what: "list",
+        name: name.to_owned(),
+        source,
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path(name)).map_err(read)? {
+        names.push(
+            entry
+                .map_err(read)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn path(name: &str) -> PathBuf {
     PathBuf::from(format!("{ROOT}/{name}"))
 }

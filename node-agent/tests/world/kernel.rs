@@ -7,13 +7,12 @@ use gingham_agent::objects::{Kind, Node, Object};
 use gingham_agent::plan::{Inputs, Plan, plan};
 use gingham_agent::reconcile::{Round, Standing, reconcile};
 use gingham_agent::store::Event;
-use gingham_agent::sysctls;
 use gingham_model::{
     Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteProtocol, RouteSet,
     TABLE_MAIN, Target,
 };
 use gingham_netlink::link::{self, VethEnd, VethPair};
-use gingham_netlink::{Netns, Socket, address, sysctl};
+use gingham_netlink::{Netns, Socket, address};
 use std::time::{Duration, Instant};
 
 const ME: &str = "w1";
@@ -21,7 +20,7 @@ const ME: &str = "w1";
 /// A node's namespace with one uplink, and the far end of its cable.
 pub(crate) struct World {
     pub(crate) node: Netns,
-    socket: Socket,
+    pub(crate) socket: Socket,
     _lan: Netns,
 }
 
@@ -69,7 +68,7 @@ impl World {
         }
     }
 
-    fn links(&mut self) -> Links {
+    pub(crate) fn links(&mut self) -> Links {
         Links::new(
             self.socket.links().unwrap(),
             self.socket.addresses().unwrap(),
@@ -128,7 +127,7 @@ fn block(cidr: &str, node: &str, ips: &[&str]) -> Block {
     }
 }
 
-fn node() -> Node {
+pub(crate) fn node() -> Node {
     Node {
         name: ME.parse().unwrap(),
         uid: "uid-w1".to_owned(),
@@ -251,49 +250,4 @@ fn nothing_is_removed_while_a_source_is_away() {
     let (_, round) = world.round(&index);
     assert_eq!(round.applied.len(), 1);
     assert_eq!(world.own().len(), 3);
-}
-
-#[test]
-fn an_uplink_keeps_its_router_advertisements_when_forwarding_is_switched_on() {
-    let mut world = World::new();
-    let links = world.links();
-    assert_eq!(links.mtu(&node().internal_ips), Some(1400));
-    let wanted = sysctls::wanted(&node(), &links);
-    let names: Vec<&str> = wanted.iter().map(|setting| setting.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "net/ipv4/ip_forward",
-            "net/ipv6/conf/eth0/accept_ra",
-            "net/ipv6/conf/all/forwarding"
-        ]
-    );
-    let read = |name: &str| world.node.visit(|| sysctl::read(name).unwrap()).unwrap();
-    let before = read("net/ipv6/conf/eth0/accept_ra");
-    assert_eq!(world.node.visit(|| sysctls::apply(&wanted)).unwrap(), []);
-    let after: Vec<String> = names.iter().map(|name| read(name)).collect();
-    let accept_ra = if before == "1" { "2" } else { before.as_str() };
-    assert_eq!(after, ["1", accept_ra, "1"]);
-}
-
-#[test]
-fn forwarding_stays_off_where_advertisements_cannot_be_kept() {
-    let world = World::new();
-    let setting = |name: &str, from| sysctls::Setting {
-        name: name.to_owned(),
-        value: "1",
-        from,
-    };
-    let all = "net/ipv6/conf/all/forwarding";
-    let settings = [
-        setting("net/ipv6/no-such-setting", None),
-        setting(all, None),
-    ];
-    let failures = world.node.visit(|| sysctls::apply(&settings)).unwrap();
-    let names: Vec<&str> = failures
-        .iter()
-        .map(|failure| failure.name.as_str())
-        .collect();
-    assert_eq!(names, ["net/ipv6/no-such-setting", all]);
-    assert_eq!(failures[1].error, "not set to 1: an earlier setting failed");
 }

@@ -14,3 +14,4 @@ mod nftables;
 mod program;
 mod run_dir;
 mod site;
+mod sysctls;
