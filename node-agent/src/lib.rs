@@ -30,6 +30,7 @@ pub mod firewall;
 pub mod http;
 mod journal;
 pub mod links;
+pub mod managers;
 pub mod manifest;
 pub mod nft;
 pub mod objects;
