@@ -2,30 +2,39 @@
 //!
 //! ```text
 //!   store ──Event──► Cluster ─┐
-//!   run dir ──────────────────┼──► Dirty ─settle─► Pass (blocking) ─► claims ─► Snapshot ─► http
+//!   kernel ──Notice──► Ear ───┤
+//!   run dir ──────────────────┼──► Dirty ─settle─► Pass (blocking) ─► claims ─► Known ─► http
+//!   operator ─────────────────┤
 //!   timer, retry ─────────────┘
 //! ```
 
 use crate::claim::Unlisted;
 use crate::claiming::{self, Claiming};
+use crate::belief::Belief;
 use crate::cluster::Cluster;
-use crate::dirty::{Cause, Dirty};
-use crate::http;
+use crate::dirty::{Cause, Dirty, Marks};
+use crate::ear::Ear;
+use crate::firewall;
+use crate::http::{self, Asked};
+use crate::interest::Interest;
 use crate::journal::{self, Journal};
-use crate::pass::{self, Pass, Seen};
+use crate::pass::{self, Hands, Pass, Seen};
+use crate::routes::reconcile::Memory;
 use crate::run_dir::{RunDir, RunDirError};
 use crate::schedule::{Looked, Outcome, Schedule};
-use crate::snapshot::{self, Known, Snapshot};
+use crate::snapshot::{self, Known};
 use crate::status::RoundStatus;
 use crate::store::{DirWatch, Event, Store, StoreError};
-use gingham_ipam::{BootId, FileError, Usage};
-use gingham_model::{Family, NodeName};
-use std::collections::{BTreeMap, BTreeSet};
+use gingham_ipam::{BootId, FileError, NodeState, Usage};
+use gingham_model::{Family, NodeName, Zone};
+use gingham_netlink::{Monitor, NftMonitor};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -58,6 +67,9 @@ pub enum AgentError {
     /// The boot id.
     #[error(transparent)]
     Boot(#[from] FileError),
+    /// The kernel cannot be listened to.
+    #[error(transparent)]
+    Netlink(#[from] gingham_netlink::Error),
     /// The store's watch ended.
     #[error("watching the cluster: {0}")]
     Store(#[from] StoreError),
@@ -85,6 +97,8 @@ pub async fn run<S: Store>(
 ) -> Result<(), AgentError> {
     let run_dir = RunDir::open(&config.run_dir)?;
     let boot = BootId::of_this_boot()?;
+    // Before the kernel is read for the first time, so that nothing falls in between.
+    let (monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
     let mut agent = Agent::new(config.node.clone(), store, run_dir, boot);
     let mut tasks: JoinSet<Result<(), AgentError>> = JoinSet::new();
     let socket = agent.run_dir.socket();
@@ -93,17 +107,27 @@ pub async fn run<S: Store>(
         health: config.health,
         debug: config.debug,
     };
-    http::serve(&endpoints, &agent.shown, &stop, &mut tasks).await?;
+    let (questions, asked) = mpsc::channel(4);
+    let served = http::Served {
+        shown: agent.shown.subscribe(),
+        questions,
+    };
+    http::serve(&endpoints, &served, &stop, &mut tasks).await?;
     let (sender, events) = mpsc::channel(64);
     let cluster = agent.store.watch(sender);
     tasks.spawn(until(stop.clone(), async move { Ok(cluster.await?) }));
     let run_dir = watch_run_dir(config.run_dir.clone(), agent.dirty.clone());
     tasks.spawn(until(stop.clone(), run_dir));
+    let buffer = monitor.buffer_bytes();
+    tasks.spawn(until(stop.clone(), agent.ear().listen(monitor)));
+    let nft = agent.ear().listen_to_nftables(nft_monitor, firewall::TABLE);
+    tasks.spawn(until(stop.clone(), nft));
+    let debug_listen = config.debug.map_or("off".to_owned(), |address| address.to_string());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %config.node, boot = %agent.boot,
-        run_dir = %config.run_dir.display(), health = %config.health, debug = ?config.debug,
-        "agent started");
+        run_dir = %config.run_dir.display(), health = %config.health,
+        %debug_listen, monitor_buffer_bytes = buffer, "agent started");
 
-    let outcome = agent.live(events, &mut tasks, &stop).await;
+    let outcome = agent.live(Inbox { events, asked }, &mut tasks, &stop).await;
     stop.cancel();
     // The socket is taken away first, so that nobody asks an agent that is gone.
     if let Err(error) = std::fs::remove_file(&socket) {
@@ -124,13 +148,21 @@ async fn until(
     stop.run_until_cancelled(task).await.unwrap_or(Ok(()))
 }
 
-/// What the endpoints show: the last snapshot, and when the loop last turned.
+/// What the endpoints show: what is known, and when the loop last turned.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The last snapshot.
-    pub snapshot: Arc<Snapshot>,
+    /// What is known since the last round.
+    pub known: Arc<Known>,
+    /// Whether the node is ready by that.
+    pub ready: bool,
     /// When the loop last turned.
     pub pulse: Instant,
+}
+
+/// What comes in from outside.
+struct Inbox {
+    events: mpsc::Receiver<Vec<Event>>,
+    asked: mpsc::Receiver<Asked>,
 }
 
 struct Agent<S> {
@@ -139,56 +171,81 @@ struct Agent<S> {
     run_dir: RunDir,
     boot: BootId,
     cluster: Arc<Cluster>,
+    belief: Belief,
     unlisted: Unlisted,
     usage: BTreeMap<Family, Usage>,
     obstacles: Vec<String>,
-    seen: Option<Seen>,
+    /// Away while a pass works with them.
+    hands: Option<Hands>,
+    seen: Option<Arc<Seen>>,
     round: RoundStatus,
     dirty: Dirty,
     schedule: Schedule,
     journal: Journal,
     shown: watch::Sender<Shown>,
+    interest: watch::Sender<Arc<Interest>>,
+    own_port: Arc<AtomicU32>,
+    overruns: Arc<AtomicU64>,
     random: RandomState,
 }
 
 impl<S: Store> Agent<S> {
     fn new(me: NodeName, store: S, run_dir: RunDir, boot: BootId) -> Self {
-        let (cluster, round, now) = (Cluster::default(), RoundStatus::default(), Instant::now());
-        let snapshot = Arc::new(snapshot::snapshot(&Known {
-            me: &me,
-            cluster: &cluster,
+        let (cluster, now) = (Arc::new(Cluster::default()), Instant::now());
+        let known = Known {
+            me: me.clone(),
+            boot: boot.clone(),
+            run_dir: run_dir.path().to_owned(),
+            cluster: Arc::clone(&cluster),
             seen: None,
-            usage: &BTreeMap::new(),
-            claims: &[],
-            round: &round,
-        }));
+            usage: BTreeMap::new(),
+            claims: Vec::new(),
+            round: RoundStatus::default(),
+            memory: Memory::default(),
+        };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
+        let own_port = Arc::default();
         Agent {
+            belief: Belief::before(zone_before(&run_dir, &boot, &me)),
             me,
             store,
             run_dir,
             boot,
-            cluster: Arc::new(cluster),
+            cluster,
             unlisted: Unlisted::default(),
             usage: BTreeMap::new(),
             obstacles: Vec::new(),
+            hands: Some(Hands::new(Arc::clone(&own_port))),
             seen: None,
-            round,
+            round: RoundStatus::default(),
             dirty,
             schedule: Schedule::new(now),
             journal: Journal::default(),
             shown: watch::Sender::new(Shown {
-                snapshot,
+                known: Arc::new(known),
+                ready: false,
                 pulse: now,
             }),
+            interest: watch::Sender::default(),
+            own_port,
+            overruns: Arc::default(),
             random: RandomState::new(),
+        }
+    }
+
+    fn ear(&self) -> Ear {
+        Ear {
+            dirty: self.dirty.clone(),
+            interest: self.interest.subscribe(),
+            own_port: Arc::clone(&self.own_port),
+            overruns: Arc::clone(&self.overruns),
         }
     }
 
     async fn live(
         &mut self,
-        mut events: mpsc::Receiver<Vec<Event>>,
+        mut inbox: Inbox,
         tasks: &mut JoinSet<Result<(), AgentError>>,
         stop: &CancellationToken,
     ) -> Result<(), AgentError> {
@@ -199,8 +256,9 @@ impl<S: Store> Agent<S> {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Some(ended) = tasks.join_next() => ended??,
-                Some(batch) = events.recv() => self.take_in(batch),
-                () = dirty.marked() => self.schedule.marked(Instant::now()),
+                Some(batch) = inbox.events.recv() => self.take_in(batch),
+                Some(asked) = inbox.asked.recv() => self.answer(asked),
+                () = dirty.marked() => self.marked(),
                 () = tokio::time::sleep_until(due) => self.round().await?,
                 () = tokio::time::sleep(PULSE) => {}
             }
@@ -216,36 +274,86 @@ impl<S: Store> Agent<S> {
         }
     }
 
+    fn answer(&mut self, asked: Asked) {
+        match asked {
+            Asked::ConfirmRemovals(answer) => {
+                let held = self.seen.as_ref().and_then(|seen| seen.round.mass);
+                if let (Some(_), Some(hands)) = (held, &mut self.hands) {
+                    hands.memory.guard.confirm();
+                    tracing::warn!("an operator confirmed the removals that are held");
+                    self.dirty.mark(Cause::Operator);
+                }
+                // Who asked may be gone.
+                let _ = answer.send(held);
+            }
+        }
+    }
+
+    fn marked(&mut self) {
+        let now = Instant::now();
+        if self.dirty.is_of_kernel() {
+            self.schedule.heard(now);
+        }
+        if self.dirty.is_of_others() {
+            self.schedule.marked(now);
+        }
+    }
+
     async fn round(&mut self) -> Result<(), AgentError> {
         let start = Instant::now();
-        let mut causes = self.dirty.take();
-        causes.extend(self.schedule.begin(start));
+        let mut marks = self.dirty.take();
+        for cause in self.schedule.begin(start) {
+            marks.causes.entry(cause).or_insert(start);
+        }
         self.run_dir.check()?;
-        let only_leases = causes.iter().all(|cause| *cause == Cause::Leases);
+        self.believe(start);
+        let only_leases = marks.causes.keys().all(|cause| *cause == Cause::Leases);
         let mut failed = false;
         let looked = if only_leases && self.seen.is_some() {
             Looked::AtLeases
         } else {
-            failed |= !self.look(start, &causes).await?;
+            failed |= !self.look(start, marks).await?;
             Looked::AtAll
         };
         failed |= !self.claim().await?;
         self.show();
+        let seen = self.seen.as_ref().and_then(|seen| seen.again());
+        self.schedule
+            .put_off(seen.into_iter().chain(self.belief.next()).min());
         let jitter = self.random.hash_one(self.round.number);
         self.schedule
             .end(Instant::now(), Outcome { looked, failed }, jitter);
         Ok(())
     }
 
+    /// Settles which zone this node stands in.
+    fn believe(&mut self, now: Instant) {
+        self.belief.hear(self.cluster.label(&self.me).ok(), now);
+        let zone = self.belief.zone().cloned();
+        if self.cluster.believed() != zone.as_ref() {
+            Arc::make_mut(&mut self.cluster).believe(zone);
+        }
+    }
+
     /// Looks at the kernel and sets it right. Says whether all went well.
-    async fn look(&mut self, start: Instant, causes: &BTreeSet<Cause>) -> Result<bool, AgentError> {
+    async fn look(&mut self, start: Instant, marks: Marks) -> Result<bool, AgentError> {
         let pass = Pass {
             me: self.me.clone(),
             cluster: Arc::clone(&self.cluster),
             boot: self.boot.clone(),
-            node_state: self.run_dir.node_state(),
+            run_dir: self.run_dir.path().to_owned(),
+            before: self.seen.clone(),
+            marks,
         };
-        let result = tokio::task::spawn_blocking(move || pass.run()).await?;
+        let fresh = || Hands::new(Arc::clone(&self.own_port));
+        let mut hands = self.hands.take().unwrap_or_else(fresh);
+        let (pass, hands, result) = tokio::task::spawn_blocking(move || {
+            let result = pass.run(&mut hands);
+            (pass, hands, result)
+        })
+        .await?;
+        self.hands = Some(hands);
+        let causes = &pass.marks.causes;
         self.round = snapshot::round(&self.round, causes, start.elapsed());
         match result {
             Ok(seen) => {
@@ -253,8 +361,9 @@ impl<S: Store> Agent<S> {
                 self.round.applied = seen.round.applied.len();
                 self.round.applied_since_start += self.round.applied;
                 self.round.failed = seen.round.failed.len();
-                let well = seen.round.is_in_sync() && seen.sysctls.is_empty();
-                self.seen = Some(seen);
+                let well = seen.is_well();
+                self.interest.send_replace(Arc::new(seen.interest()));
+                self.seen = Some(Arc::new(seen));
                 Ok(well)
             }
             Err(error) => {
@@ -292,22 +401,36 @@ impl<S: Store> Agent<S> {
     }
 
     fn show(&mut self) {
-        self.journal.news(&self.cluster, self.seen.as_ref());
-        let snapshot = Arc::new(snapshot::snapshot(&Known {
-            me: &self.me,
-            cluster: &self.cluster,
-            seen: self.seen.as_ref(),
-            usage: &self.usage,
-            claims: &self.obstacles,
-            round: &self.round,
-        }));
-        let ready = snapshot.status.ready;
-        let before = self.shown.borrow().snapshot.status.ready;
-        if ready != before {
-            tracing::info!(ready, reasons = ?snapshot.status.reasons, "readiness changed");
+        let memory = self.hands.as_ref().map(|hands| hands.memory.clone());
+        let known = Known {
+            me: self.me.clone(),
+            boot: self.boot.clone(),
+            run_dir: self.run_dir.path().to_owned(),
+            cluster: Arc::clone(&self.cluster),
+            seen: self.seen.clone(),
+            usage: self.usage.clone(),
+            claims: self.obstacles.clone(),
+            round: self.round.clone(),
+            memory: memory.unwrap_or_default(),
+        };
+        self.journal.news(&known);
+        let reasons = known.reasons();
+        let ready = reasons.is_empty();
+        if ready != self.shown.borrow().ready {
+            tracing::info!(ready, ?reasons, "readiness changed");
         }
-        self.shown.send_modify(|shown| shown.snapshot = snapshot);
+        let known = Arc::new(known);
+        self.shown.send_modify(|shown| {
+            shown.ready = ready;
+            shown.known = known;
+        });
     }
+}
+
+/// The zone this node was published to stand in, in this boot.
+fn zone_before(run_dir: &RunDir, boot: &BootId, me: &NodeName) -> Option<Zone> {
+    let state = NodeState::read(&run_dir.node_state()).ok()?;
+    (state.boot_id == *boot && state.node == *me).then_some(state.zone)
 }
 
 /// Marks dirty what happens in the run directory.

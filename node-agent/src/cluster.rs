@@ -153,6 +153,11 @@ impl Cluster {
         self.believed = zone;
     }
 
+    /// The zone this node stands in by [`Cluster::believe`].
+    pub fn believed(&self) -> Option<&Zone> {
+        self.believed.as_ref()
+    }
+
     /// Who this node is, as last known: its Node object, and the zone it is believed to stand in.
     ///
     /// # Errors

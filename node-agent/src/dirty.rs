@@ -53,6 +53,12 @@ impl Cause {
         )
     }
 
+    /// Whether the nftables table is to be read again.
+    pub fn wants_firewall(self) -> bool {
+        use Cause::{Firewall, Operator, Overrun, Retry, Start, Timer};
+        matches!(self, Start | Firewall | Overrun | Operator | Timer | Retry)
+    }
+
     /// Whether only a dump of the whole table answers it: routes of others are looked at, too.
     pub fn wants_whole_table(self) -> bool {
         use Cause::{Cluster, ForeignRoutes, Operator, Overrun, Retry, Start, Timer};
@@ -151,6 +157,14 @@ impl Dirty {
             .causes
             .keys()
             .any(|cause| cause.is_of_kernel())
+    }
+
+    /// Whether a mark of any other cause is set.
+    pub fn is_of_others(&self) -> bool {
+        self.marks()
+            .causes
+            .keys()
+            .any(|cause| !cause.is_of_kernel())
     }
 
     /// Takes the marks away.

@@ -5,8 +5,10 @@ use crate::agent::AgentError;
 use crate::dirty::{Cause, Culprit, Dirty};
 use crate::interest::Interest;
 use gingham_model::{Owner, RouteKey, TABLE_MAIN};
-use gingham_netlink::{Heard, Monitor, NftHeard, NftMonitor, Notice, Object, Op};
+use gingham_netlink::monitor::{Heard, Monitor, Notice, Object, Op};
+use gingham_netlink::nft::{NftHeard, NftMonitor};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::io::unix::AsyncFd;
@@ -14,15 +16,15 @@ use tokio::sync::watch;
 
 /// What the listeners share with the loop.
 #[derive(Clone, Debug)]
-pub struct Ear {
+pub(crate) struct Ear {
     /// Where they mark.
-    pub dirty: Dirty,
+    pub(crate) dirty: Dirty,
     /// What they listen for.
-    pub interest: watch::Receiver<Arc<Interest>>,
+    pub(crate) interest: watch::Receiver<Arc<Interest>>,
     /// The netlink port of our own requests; what it brings about is no news.
-    pub own_port: Arc<AtomicU32>,
+    pub(crate) own_port: Arc<AtomicU32>,
     /// How often the kernel had more to say than its buffer held.
-    pub overruns: Arc<AtomicU64>,
+    pub(crate) overruns: Arc<AtomicU64>,
 }
 
 impl Ear {
@@ -30,8 +32,8 @@ impl Ear {
     ///
     /// # Errors
     /// The socket fails.
-    pub async fn listen(self, monitor: Monitor) -> Result<(), AgentError> {
-        let mut monitor = AsyncFd::new(monitor).map_err(failed)?;
+    pub(crate) async fn listen(self, monitor: Monitor) -> Result<(), AgentError> {
+        let mut monitor = watched(monitor)?;
         let mut programs = Programs::default();
         loop {
             let mut ready = monitor.readable_mut().await.map_err(failed)?;
@@ -39,6 +41,11 @@ impl Ear {
             match heard.map_err(|error| failed(io::Error::other(error)))? {
                 Heard::Nothing => ready.clear_ready(),
                 Heard::Overrun => self.overrun(),
+                // Something happened; what, only a look can tell.
+                Heard::Unreadable(why) => {
+                    tracing::debug!(%why, "unreadable news of the kernel");
+                    self.dirty.mark(Cause::Overrun);
+                }
                 Heard::Notices(notices) => {
                     let own = self.own_port.load(Ordering::Relaxed);
                     let foreign = notices.into_iter().filter(|notice| notice.port != own);
@@ -57,18 +64,18 @@ impl Ear {
     ///
     /// # Errors
     /// The socket fails.
-    pub async fn listen_to_nftables(
+    pub(crate) async fn listen_to_nftables(
         self,
         monitor: NftMonitor,
         table: &'static str,
     ) -> Result<(), AgentError> {
-        let mut monitor = AsyncFd::new(monitor).map_err(failed)?;
+        let mut monitor = watched(monitor)?;
         loop {
             let mut ready = monitor.readable_mut().await.map_err(failed)?;
             let heard = ready.get_inner_mut().hear();
             match heard.map_err(|error| failed(io::Error::other(error)))? {
                 NftHeard::Nothing => ready.clear_ready(),
-                NftHeard::Overrun => self.dirty.mark(Cause::Firewall),
+                NftHeard::Overrun | NftHeard::Unreadable(_) => self.dirty.mark(Cause::Firewall),
                 NftHeard::Tables(tables) if tables.contains(table) => {
                     self.dirty.mark(Cause::Firewall);
                 }
@@ -129,6 +136,15 @@ impl Programs {
             }
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "the other constructor is unsafe, for types that give out a descriptor they do not \
+              own; ours own it"
+)]
+fn watched<T: AsRawFd>(monitor: T) -> Result<AsyncFd<T>, AgentError> {
+    AsyncFd::new(monitor).map_err(failed)
 }
 
 fn failed(source: io::Error) -> AgentError {

@@ -1,10 +1,15 @@
 //! The endpoints: what the agent says of itself, on a unix socket and on loopback.
 
 use crate::agent::{AgentError, Shown};
+use crate::cluster::Cluster;
+use crate::rehearsal;
+use crate::routes::guard::Mass;
+use crate::snapshot::Known;
+use crate::status::VERSION;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use std::fs;
@@ -12,9 +17,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +38,21 @@ pub struct Endpoints {
     pub debug: Option<SocketAddr>,
 }
 
-type Source = watch::Receiver<Shown>;
+/// What the endpoints answer from.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// What is known.
+    pub shown: watch::Receiver<Shown>,
+    /// What only the loop can do.
+    pub questions: mpsc::Sender<Asked>,
+}
+
+/// What only the loop can do, and where it says what came of it.
+#[derive(Debug)]
+pub enum Asked {
+    /// The removals that are held are meant. Answers with the mass removal that was held, if any.
+    ConfirmRemovals(oneshot::Sender<Option<Mass>>),
+}
 
 /// Opens every endpoint and serves it on tasks of its own.
 ///
@@ -40,20 +60,20 @@ type Source = watch::Receiver<Shown>;
 /// An address in use or not ours.
 pub async fn serve(
     endpoints: &Endpoints,
-    shown: &watch::Sender<Shown>,
+    served: &Served,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<(), AgentError>>,
 ) -> Result<(), AgentError> {
     let path = &endpoints.socket;
     let what = format!("debug endpoint {}", path.display());
     let unix = bind(path).map_err(failed(what.clone()))?;
-    let over = axum::serve(unix, debug(shown.subscribe()))
+    let over = axum::serve(unix, debug(served.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     tasks.spawn(async move { over.await.map_err(failed(what)) });
 
     let tcp = [
-        ("health", Some(endpoints.health), health(shown.subscribe())),
-        ("debug", endpoints.debug, debug(shown.subscribe())),
+        ("health", Some(endpoints.health), health(served.clone())),
+        ("debug", endpoints.debug, debug(served.clone())),
     ];
     for (name, address, router) in tcp {
         let Some(address) = address else { continue };
@@ -86,22 +106,25 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn debug(shown: Source) -> Router {
+fn debug(served: Served) -> Router {
     let router = Router::new()
         .route("/v1/status", get(status))
-        .route("/v1/routes", get(routes));
-    with_errors(router).with_state(shown)
+        .route("/v1/routes", get(routes))
+        .route("/v1/diff", get(diff))
+        .route("/v1/plan", post(plan))
+        .route("/v1/confirm-removals", post(confirm_removals));
+    with_errors(router).with_state(served)
 }
 
-fn health(shown: Source) -> Router {
+fn health(served: Served) -> Router {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz));
-    with_errors(router).with_state(shown)
+    with_errors(router).with_state(served)
 }
 
 /// Errors are JSON too.
-fn with_errors(router: Router<Source>) -> Router<Source> {
+fn with_errors(router: Router<Served>) -> Router<Served> {
     router
         .fallback(|| async { error(StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { error(StatusCode::METHOD_NOT_ALLOWED) })
@@ -112,26 +135,72 @@ fn error(code: StatusCode) -> Response {
     (code, Json(json!({"error": reason}))).into_response()
 }
 
-async fn status(State(shown): State<Source>) -> Response {
-    let snapshot = shown.borrow().snapshot.clone();
-    Json(&snapshot.status).into_response()
+fn known(served: &Served) -> Arc<Known> {
+    Arc::clone(&served.shown.borrow().known)
 }
 
-async fn routes(State(shown): State<Source>) -> Response {
-    let snapshot = shown.borrow().snapshot.clone();
-    Json(&snapshot.routes).into_response()
+async fn status(State(served): State<Served>) -> Response {
+    Json(known(&served).status()).into_response()
 }
 
-async fn healthz(State(shown): State<Source>) -> Response {
-    let age = shown.borrow().pulse.elapsed();
+async fn routes(State(served): State<Served>) -> Response {
+    Json(known(&served).routes()).into_response()
+}
+
+async fn diff(State(served): State<Served>) -> Response {
+    let known = known(&served);
+    let cluster = Arc::clone(&known.cluster);
+    rehearse(known, cluster).await
+}
+
+/// The body is YAML: objects that take the place of those of the same names.
+async fn plan(State(served): State<Served>, objects: String) -> Response {
+    let known = known(&served);
+    match rehearsal::with_objects(&known.cluster, &objects) {
+        Ok(cluster) => rehearse(known, Arc::new(cluster)).await,
+        Err(refused) => {
+            let body = Json(json!({"error": refused.join("; ")}));
+            (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
+        }
+    }
+}
+
+async fn rehearse(known: Arc<Known>, cluster: Arc<Cluster>) -> Response {
+    let rehearsed = move || rehearsal::rehearsal(&known, &cluster);
+    match tokio::task::spawn_blocking(rehearsed).await {
+        Ok(Ok(rehearsal)) => Json(rehearsal).into_response(),
+        Ok(Err(error)) => trouble(&error),
+        Err(error) => trouble(&error),
+    }
+}
+
+async fn confirm_removals(State(served): State<Served>) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let asked = served.questions.send(Asked::ConfirmRemovals(answer));
+    match (asked.await, answered.await) {
+        (Ok(()), Ok(held)) => {
+            let confirmed = held.map(|mass| mass.routes).unwrap_or_default();
+            Json(json!({"version": VERSION, "confirmed": confirmed})).into_response()
+        }
+        _ => error(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+fn trouble(error: &dyn std::error::Error) -> Response {
+    let body = Json(json!({"error": error.to_string()}));
+    (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+}
+
+async fn healthz(State(served): State<Served>) -> Response {
+    let age = served.shown.borrow().pulse.elapsed();
     let alive = age < STOPPED;
     let body = Json(json!({"alive": alive, "secondsSinceTurn": age.as_secs()}));
     (code(alive), body).into_response()
 }
 
-async fn readyz(State(shown): State<Source>) -> Response {
-    let snapshot = shown.borrow().snapshot.clone();
-    let (ready, reasons) = (snapshot.status.ready, &snapshot.status.reasons);
+async fn readyz(State(served): State<Served>) -> Response {
+    let reasons = known(&served).reasons();
+    let ready = reasons.is_empty();
     let body = Json(json!({"ready": ready, "reasons": reasons}));
     (code(ready), body).into_response()
 }

@@ -9,7 +9,8 @@ use crate::links::Links;
 use gingham_model::{
     Family, Owner, Prefix, Route, RouteKey, TABLE_MAIN, gateway,
 };
-use gingham_netlink::{Address, Link, Neighbour, Notice, Object, Op};
+use gingham_netlink::monitor::{Notice, Object, Op};
+use gingham_netlink::{Address, Link, Neighbour};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 

@@ -1,11 +1,13 @@
 //! What the agent logs: one line for each change, and each piece of news once.
 
-use crate::cluster::Cluster;
 use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::Seen;
-use gingham_model::{Change, Owner, Target};
-use std::collections::BTreeSet;
+use crate::routes::standing::Standing;
+use crate::snapshot::{self, Known};
+use gingham_model::{Change, Route, Target};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// What has been said already.
 #[derive(Debug, Default)]
@@ -15,7 +17,8 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Logs what is wrong now and was not the last time.
-    pub(crate) fn news(&mut self, cluster: &Cluster, seen: Option<&Seen>) {
+    pub(crate) fn news(&mut self, known: &Known) {
+        let cluster = &known.cluster;
         let refused = cluster.refusals().into_iter().map(|refusal| {
             format!(
                 "refused {} {}: {}",
@@ -25,7 +28,8 @@ impl Journal {
         let unknown = cluster.unknown_fields().into_iter();
         let unknown = unknown.map(|field| format!("unknown field ignored: {field}"));
         let mut now: BTreeSet<String> = refused.chain(unknown).collect();
-        if let Some(seen) = seen {
+        now.extend(known.notices());
+        if let Some(seen) = &known.seen {
             now.extend(seen.plan.skipped.iter().map(|skipped| {
                 let (block, node) = (skipped.block, &skipped.node);
                 format!(
@@ -33,7 +37,11 @@ impl Journal {
                     skipped.reason
                 )
             }));
-            now.extend(seen.sysctls.iter().map(|failure| failure.error.clone()));
+            let failures = seen.sysctls.failures.iter();
+            now.extend(failures.map(|failure| failure.error.clone()));
+            let firewall = seen.firewall.as_ref();
+            now.extend(firewall.and_then(|(_, set)| set.clone().err()));
+            now.extend(seen.round.routes.values().filter_map(conflict));
         }
         for line in now.difference(&self.said) {
             tracing::warn!("{line}");
@@ -42,14 +50,25 @@ impl Journal {
     }
 }
 
+fn conflict((route, standing): &(Route, Standing)) -> Option<String> {
+    let Standing::Conflict(rival) = standing else {
+        return None;
+    };
+    let prefix = route.key.prefix;
+    Some(format!("route {prefix}: a foreign one stands in its way, {rival}"))
+}
+
 /// Logs the changes of a round.
-pub(crate) fn changes(seen: &Seen, causes: &BTreeSet<Cause>) {
-    let causes: Vec<String> = causes.iter().map(Cause::to_string).collect();
+pub(crate) fn changes(seen: &Seen, causes: &BTreeMap<Cause, Instant>) {
+    let causes: Vec<String> = causes.keys().map(Cause::to_string).collect();
     let cause = causes.join(",");
     for change in &seen.round.applied {
         let line = Line::new(change, seen);
+        let damage = seen.round.repaired.get(&change.key());
+        let damage = damage.map(ToString::to_string).unwrap_or_default();
         tracing::info!(op = line.op, kind = %line.kind, prefix = %change.key().prefix,
-            next_hop = %line.next_hop, dev = %line.dev, node = %line.node, %cause, "route changed");
+            next_hop = %line.next_hop, dev = %line.dev, node = %line.node, %cause, damage,
+            "route changed");
     }
     for (change, error) in &seen.round.failed {
         let line = Line::new(change, seen);
@@ -79,9 +98,7 @@ impl Line {
                 Change::Replace(_) => "replace",
                 Change::Remove(_) => "remove",
             },
-            kind: Owner::of(route.protocol)
-                .map(|owner| owner.to_string())
-                .unwrap_or_default(),
+            kind: snapshot::kind(route),
             next_hop,
             dev,
             node: node.map(ToString::to_string).unwrap_or_default(),

@@ -19,6 +19,7 @@
 //! everything, or be needed for a pod to start: what it has told the plugin holds without it.
 
 pub mod agent;
+pub mod belief;
 pub mod claim;
 mod claiming;
 pub mod cli;
@@ -26,8 +27,10 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod dirty;
+mod ear;
 pub mod firewall;
 pub mod http;
+pub mod interest;
 mod journal;
 pub mod links;
 pub mod managers;
@@ -36,7 +39,9 @@ pub mod nft;
 pub mod objects;
 pub mod pass;
 pub mod plan;
-pub mod reconcile;
+pub mod pods;
+pub mod rehearsal;
+pub mod routes;
 pub mod run_dir;
 pub mod schedule;
 pub mod screen;

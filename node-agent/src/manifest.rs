@@ -32,21 +32,56 @@ pub struct Parsed {
 /// # Errors
 /// Text that is no YAML, another kind or name, a field that is missing or does not hold.
 pub fn parse(kind: Kind, name: &str, text: &str) -> Result<Parsed, Invalid> {
-    let value = value(text)?;
-    expect(&value, "apiVersion", kind.api_version())?;
-    expect(&value, "kind", &kind.to_string())?;
-    expect(&value, "metadata.name", name)?;
+    checked_object(kind, name, &value(text)?)
+}
+
+/// Reads the objects of a text of one or several documents, each with its kind and name.
+///
+/// # Errors
+/// Of each document that is no object of ours: what it calls itself, and why not. Of a text that is
+/// no YAML: that alone.
+pub fn documents(text: &str) -> Vec<Result<Parsed, (String, Invalid)>> {
+    let values: Vec<Value> = match serde_saphyr::from_multiple(text) {
+        Ok(values) => values,
+        Err(error) => {
+            let why = Invalid(format!("no YAML: {}", one_line(&error.to_string())));
+            return vec![Err((String::new(), why))];
+        }
+    };
+    let documents = values.iter().map(|value| {
+        let field = |path: &str| at_keys(value, path).and_then(Value::as_str);
+        let (kind, name) = (field("kind"), field("metadata.name"));
+        let called = format!("{} {}", kind.unwrap_or("?"), name.unwrap_or("?"));
+        let object = || {
+            let kinds = Kind::ALL.into_iter();
+            let kind = kinds.into_iter().find(|k| Some(k.to_string().as_str()) == kind);
+            let kind = kind.ok_or_else(|| {
+                let all = Kind::ALL.map(|kind| kind.to_string()).join(", ");
+                Invalid(format!("kind: must be one of {all}"))
+            })?;
+            let name = name.ok_or_else(|| Invalid("metadata.name: is missing".into()))?;
+            checked_object(kind, name, value)
+        };
+        object().map_err(|why| (called, why))
+    });
+    documents.collect()
+}
+
+fn checked_object(kind: Kind, name: &str, value: &Value) -> Result<Parsed, Invalid> {
+    expect(value, "apiVersion", kind.api_version())?;
+    expect(value, "kind", &kind.to_string())?;
+    expect(value, "metadata.name", name)?;
     let mut unknown = Vec::new();
     let object = match kind {
-        Kind::Node => Object::Node(node(typed(&value, &mut Vec::new())?)?),
+        Kind::Node => Object::Node(node(typed(value, &mut Vec::new())?)?),
         Kind::ZonePool => {
-            let spec: PoolSpec = spec(&value, &mut unknown)?;
+            let spec: PoolSpec = spec(value, &mut unknown)?;
             let name: PoolName = checked("metadata.name", name.parse())?;
             Object::Pool(Pool::new(name, spec).map_err(|error| Invalid(error.to_string()))?)
         }
-        Kind::Block => Object::Block(block(spec(&value, &mut unknown)?, name)?),
+        Kind::Block => Object::Block(block(spec(value, &mut unknown)?, name)?),
         Kind::RoutingConfig => {
-            let spec: Spec = spec(&value, &mut unknown)?;
+            let spec: Spec = spec(value, &mut unknown)?;
             Object::Config(RoutingConfig::try_from(spec).map_err(Invalid)?)
         }
     };
@@ -101,14 +136,16 @@ fn one_line(message: &str) -> &str {
 
 /// `path` is one or two keys.
 fn expect(object: &Value, path: &str, wanted: &str) -> Result<(), Invalid> {
-    let found = path
-        .split('.')
-        .try_fold(object, |value, key| value.get(key));
-    match found {
+    match at_keys(object, path) {
         Some(Value::String(text)) if text == wanted => Ok(()),
         Some(other) => Err(Invalid(format!("{path}: must be {wanted}, is {other}"))),
         None => Err(Invalid(format!("{path}: is missing, must be {wanted}"))),
     }
+}
+
+fn at_keys<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(object, |value, key| value.get(key))
 }
 
 #[derive(Deserialize)]

@@ -1,23 +1,34 @@
-//! The blocking half of a round: kernel, settings, `node.json`. One call, on a thread of its own,
-//! bounded by deadlines all through.
+//! The blocking half of a round: kernel, settings, firewall, pods, `node.json`. One call, on a
+//! thread of its own, bounded by deadlines all through.
+
+mod publish;
+mod wiring;
+
+pub use wiring::Wired;
 
 use crate::cluster::Cluster;
+use crate::dirty::{Cause, Marks};
+use crate::firewall::Firewall;
+use crate::interest::Interest;
 use crate::links::Links;
+use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
-use crate::reconcile::{self, Round};
-use crate::{run_dir, sysctls};
-use gingham_ipam::{BootId, FileError, LeaseStore, NodeState, Usage};
-use gingham_model::{Family, NodeName, Owner};
-use gingham_netlink::Socket;
+use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
+use crate::sysctls::{self, Kept};
+use gingham_ipam::{BootId, LeaseStore, NodeState, Usage};
+use gingham_model::{Family, NodeName};
+use gingham_netlink::{Error, Socket};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use wiring::Wiring;
 
 /// The longest one request to the kernel may take.
-const REQUEST: Duration = Duration::from_secs(2);
+pub(crate) const REQUEST: Duration = Duration::from_secs(2);
 /// The longest a round writes routes.
-const ROUTES: Duration = Duration::from_secs(20);
+pub(crate) const ROUTES: Duration = Duration::from_secs(20);
 
 /// What a pass works on.
 #[derive(Clone, Debug)]
@@ -28,8 +39,23 @@ pub struct Pass {
     pub cluster: Arc<Cluster>,
     /// This boot.
     pub boot: BootId,
-    /// Where `node.json` goes.
-    pub node_state: PathBuf,
+    /// The directory shared with the plugin.
+    pub run_dir: PathBuf,
+    /// Why it is made.
+    pub marks: Marks,
+    /// What the pass before found.
+    pub before: Option<Arc<Seen>>,
+}
+
+/// What stays from pass to pass.
+pub struct Hands {
+    /// What the routes' past tells.
+    pub memory: Memory,
+    /// Always the same socket, so that what we write ourselves can be told by its port.
+    socket: Option<Socket>,
+    own_port: Arc<AtomicU32>,
+    nft: Nft,
+    wiring: Wiring,
 }
 
 /// What a pass found and did.
@@ -41,10 +67,62 @@ pub struct Seen {
     pub plan: Plan,
     /// What is so.
     pub round: Round,
-    /// Settings that could not be made.
-    pub sysctls: Vec<sysctls::Failure>,
+    /// Settings that could not be made, and what to know of others.
+    pub sysctls: Kept,
+    /// The nftables table that was wanted, once all is known that it depends on, and what came of
+    /// it.
+    pub firewall: Option<(Firewall, Result<Outcome, String>)>,
+    /// The pods' host ends.
+    pub pods: Wired,
     /// Whether the plugin knows what the plan says, or every reason why not.
     pub published: Result<(), Vec<String>>,
+}
+
+impl Seen {
+    /// Whether everything is as it should be.
+    pub fn is_well(&self) -> bool {
+        let firewall = self.firewall.as_ref().is_none_or(|(_, set)| set.is_ok());
+        self.round.is_in_sync()
+            && self.sysctls.failures.is_empty()
+            && self.pods.troubles.is_empty()
+            && firewall
+    }
+
+    /// When something that was put off is due.
+    pub fn again(&self) -> Option<Instant> {
+        self.round.again.into_iter().chain(self.pods.again).min()
+    }
+
+    /// What the kernel's news are to be measured by.
+    pub fn interest(&self) -> Interest {
+        let pods = self.pods.ends.clone();
+        Interest::new(self.links.clone(), pods, self.plan.routes.keys())
+    }
+}
+
+impl Hands {
+    /// Hands that have done nothing yet. `own_port` is told the port they work by.
+    pub fn new(own_port: Arc<AtomicU32>) -> Self {
+        Hands {
+            memory: Memory::default(),
+            socket: None,
+            own_port,
+            nft: Nft::new(),
+            wiring: Wiring::default(),
+        }
+    }
+
+    /// The socket, taken out of the hands: after a failure nobody gives it back.
+    fn socket(&mut self) -> Result<Socket, Error> {
+        match self.socket.take() {
+            Some(socket) => Ok(socket),
+            None => {
+                let socket = Socket::open(REQUEST)?;
+                self.own_port.store(socket.port(), Ordering::Relaxed);
+                Ok(socket)
+            }
+        }
+    }
 }
 
 impl Pass {
@@ -52,82 +130,92 @@ impl Pass {
     ///
     /// # Errors
     /// When the kernel cannot be read.
-    pub fn run(&self) -> Result<Seen, gingham_netlink::Error> {
-        let mut socket = Socket::open(REQUEST)?;
-        let links = Links::new(socket.links()?, socket.addresses()?);
+    pub fn run(&self, hands: &mut Hands) -> Result<Seen, Error> {
+        let mut socket = hands.socket()?;
+        let (all, addresses) = (socket.links()?, socket.addresses()?);
+        let links = Links::new(all.clone(), addresses.clone());
         let plan = plan::plan(&plan::Inputs {
             me: &self.me,
             cluster: &self.cluster,
             links: &links,
             boot: &self.boot,
         });
-        let sysctls = self.keep_sysctls(&links, &plan).failures;
-        let round = reconcile::reconcile(&mut socket, &plan, Instant::now() + ROUTES)?;
-        let published = publish(&self.node_state, &plan, &round);
+        let sysctls = self.sysctls(&links, &plan);
+        let round = self.routes(&mut socket, &plan, &mut hands.memory)?;
+        let world = wiring::World {
+            links: &all,
+            addresses: &addresses,
+        };
+        let fights = &mut hands.memory.fights;
+        let pods = hands.wiring.look(&mut socket, &world, (self, fights))?;
+        let firewall = self.firewall(&mut hands.nft);
+        let published = publish::publish(&self.node_state(), &plan, &round);
+        hands.socket = Some(socket);
         Ok(Seen {
             links,
             plan,
             round,
             sysctls,
+            firewall,
+            pods,
             published,
         })
     }
 
-    fn keep_sysctls(&self, links: &Links, plan: &Plan) -> sysctls::Kept {
+    fn sysctls(&self, links: &Links, plan: &Plan) -> Kept {
+        let Some(node) = self.cluster.node(&self.me) else {
+            return Kept::default();
+        };
         let hops = sysctls::next_hops(&plan.routes);
-        let node = self.cluster.node(&self.me);
-        let wanted = node.map(|node| sysctls::wanted(node, links, &hops));
-        let record = self.node_state.with_file_name(run_dir::SYSCTLS);
-        sysctls::keep(&wanted.unwrap_or_default(), &record)
+        let wanted = sysctls::wanted(node, links, &hops);
+        sysctls::keep(&wanted, &self.run_dir.join("sysctls.json"))
     }
-}
 
-/// Tells the plugin, once no address it gives out can escape by the default route.
-fn publish(path: &Path, plan: &Plan, round: &Round) -> Result<(), Vec<String>> {
-    let state = plan.node_state.clone()?;
-    let missing = state.blocks.iter().map(|block| block.cidr).filter(|cidr| {
-        let sink = round.routes.get(&Owner::Sink.key(*cidr));
-        !sink.is_some_and(|(_, standing)| standing.is_settled())
-    });
-    let reasons: Vec<String> = missing
-        .map(|cidr| format!("block {cidr} has no sink"))
-        .collect();
-    if reasons.is_empty() {
-        write(path, state).map_err(|error| vec![error.to_string()])
-    } else {
-        Err(reasons)
+    fn routes(
+        &self,
+        socket: &mut Socket,
+        plan: &Plan,
+        memory: &mut Memory,
+    ) -> Result<Round, Error> {
+        let now = Instant::now();
+        let whole = self.causes().any(Cause::wants_whole_table);
+        let order = Order {
+            plan,
+            extent: if whole { Extent::Whole } else { Extent::Own },
+            before: self.before.as_ref().map(|seen| &seen.round),
+            culprits: &self.marks.culprits,
+            now,
+            deadline: now + ROUTES,
+        };
+        reconcile::reconcile(socket, &order, memory)
     }
-}
 
-/// Replaces the file where it says something else.
-fn write(path: &Path, mut state: NodeState) -> Result<(), FileError> {
-    match NodeState::read(path) {
-        Ok(present) => {
-            keep_unknown(&mut state, &present);
-            if state == present {
-                return Ok(());
-            }
+    /// While not all is known that the table depends on, the one that stands is better.
+    fn firewall(&self, nft: &mut Nft) -> Option<(Firewall, Result<Outcome, String>)> {
+        let before = self.before.as_ref().and_then(|seen| seen.firewall.clone());
+        if self.cluster.synced(&self.me).is_err() {
+            return before;
         }
-        Err(error) if error.is_missing() => {}
-        Err(error) => tracing::warn!(%error, "replacing node.json"),
-    }
-    state.write(path)?;
-    let blocks: Vec<String> = state
-        .blocks
-        .iter()
-        .map(|block| block.cidr.to_string())
-        .collect();
-    tracing::info!(path = %path.display(), ?blocks, mtu = state.mtu, "node.json published");
-    Ok(())
-}
-
-/// Fields of another version survive a rewrite.
-fn keep_unknown(state: &mut NodeState, present: &NodeState) {
-    state.unknown.clone_from(&present.unknown);
-    for block in &mut state.blocks {
-        if let Some(same) = present.blocks.iter().find(|b| b.cidr == block.cidr) {
-            block.unknown.clone_from(&same.unknown);
+        let wanted = Firewall::of(&self.cluster, &self.me);
+        let known = before.filter(|(standing, set)| *standing == wanted && set.is_ok());
+        if known.is_some() && !self.causes().any(Cause::wants_firewall) {
+            return known;
         }
+        let set = nft.set(&wanted);
+        if let Ok(outcome @ (Outcome::Installed | Outcome::Replaced | Outcome::Repaired)) = set {
+            let sources = wanted.masqueraded.len();
+            tracing::info!(?outcome, table = "inet gingham", sources, "firewall written");
+        }
+        let set = set.map_err(|error| format!("nftables table inet gingham: {error}"));
+        Some((wanted, set))
+    }
+
+    fn causes(&self) -> impl Iterator<Item = Cause> {
+        self.marks.causes.keys().copied()
+    }
+
+    fn node_state(&self) -> PathBuf {
+        self.run_dir.join("node.json")
     }
 }
 
@@ -142,7 +230,7 @@ pub fn usage(run_dir: &Path, state: &NodeState) -> Result<BTreeMap<Family, Usage
 }
 
 /// `CLOCK_BOOTTIME` in whole seconds, the clock leases are stamped by.
-fn seconds_since_boot() -> Result<u64, String> {
+pub(crate) fn seconds_since_boot() -> Result<u64, String> {
     const PATH: &str = "/proc/uptime";
     let text = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
     let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());

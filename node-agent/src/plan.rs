@@ -13,9 +13,10 @@ use crate::screen::{Nets, Screened, Skipped};
 use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
 use gingham_model::{
     Block, BlockState, CidrState, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route,
-    RouteKey, RouteSet, Target, Zone,
+    RouteKey, RouteProtocol, RouteSet, Target, Zone,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Seconds an address rests where no pool says otherwise.
 const COOLDOWN: u32 = 120;

@@ -3,9 +3,8 @@
 use crate::cluster::Cluster;
 use crate::firewall::Firewall;
 use crate::links::Links;
-use crate::manifest::{self, Parsed};
+use crate::manifest;
 use crate::nft::Nft;
-use crate::objects::Refusal;
 use crate::pass::{REQUEST, ROUTES};
 use crate::plan::{self, Plan};
 use crate::routes::reconcile::{Extent, Order, Round, rehearse};
@@ -25,11 +24,7 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When the kernel cannot be read.
-pub fn rehearsal(
-    known: &Known,
-    cluster: &Cluster,
-    node_state: &Path,
-) -> Result<Rehearsal, gingham_netlink::Error> {
+pub fn rehearsal(known: &Known, cluster: &Cluster) -> Result<Rehearsal, gingham_netlink::Error> {
     let mut socket = Socket::open(REQUEST)?;
     let links = Links::new(socket.links()?, socket.addresses()?);
     let plan = plan::plan(&plan::Inputs {
@@ -48,7 +43,7 @@ pub fn rehearsal(
         deadline: now + ROUTES,
     };
     let (work, _): (Work, Round) = rehearse(&mut socket, &order, &known.memory)?;
-    let (node_state, unpublished) = published(&plan, node_state);
+    let (node_state, unpublished) = published(&plan, &known.run_dir.join("node.json"));
     Ok(Rehearsal {
         version: VERSION,
         changes: work
@@ -67,16 +62,19 @@ pub fn rehearsal(
 /// The cluster with the objects of a YAML text in place of those it has by the same names.
 ///
 /// # Errors
-/// Every document that was refused.
-pub fn with_objects(cluster: &Cluster, text: &str) -> Result<Cluster, Vec<Refusal>> {
+/// Every document that was refused: what it calls itself, and why.
+pub fn with_objects(cluster: &Cluster, text: &str) -> Result<Cluster, Vec<String>> {
     let mut cluster = cluster.clone();
     let mut refused = Vec::new();
-    for parsed in manifest::documents(text) {
-        match parsed {
-            Ok(Parsed { object, unknown }) => {
-                cluster.apply(Event::Apply(Box::new(Parsed { object, unknown })));
-            }
-            Err(refusal) => refused.push(refusal),
+    let documents = manifest::documents(text);
+    if documents.is_empty() {
+        refused.push("holds no object".to_owned());
+    }
+    for document in documents {
+        match document {
+            Ok(parsed) => drop(cluster.apply(Event::Apply(Box::new(parsed)))),
+            Err((called, why)) if called.is_empty() => refused.push(why.to_string()),
+            Err((called, why)) => refused.push(format!("{called}: {why}")),
         }
     }
     if refused.is_empty() {

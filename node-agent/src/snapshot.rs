@@ -9,9 +9,10 @@ use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
 use crate::status::{RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
 use gingham_ipam::{BootId, Usage};
-use gingham_model::{Family, NodeName, Owner, Prefix, Route, Target};
+use gingham_model::{Family, NodeName, Owner, Prefix, Route, RouteKey, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub struct Known {
     pub me: NodeName,
     /// This boot.
     pub boot: BootId,
+    /// The directory shared with the plugin.
+    pub run_dir: PathBuf,
     /// The cluster as last known.
     pub cluster: Arc<Cluster>,
     /// What the last successful look at the kernel found; `None` before the first.
@@ -52,7 +55,8 @@ impl Known {
         };
         reasons.extend(seen.published.clone().err().unwrap_or_default());
         reasons.extend(seen.sysctls.failures.iter().map(|failure| failure.error.clone()));
-        reasons.extend(seen.firewall.clone().err());
+        let firewall = seen.firewall.as_ref();
+        reasons.extend(firewall.and_then(|(_, set)| set.clone().err()));
         reasons.extend(seen.pods.troubles.iter().cloned());
         reasons.extend(unsettled(&seen.round));
         let mut before = BTreeSet::new();
@@ -165,6 +169,13 @@ fn unsettled(round: &Round) -> Vec<String> {
         lines.push(format!("{more} more routes are not as they should be"));
     }
     lines
+}
+
+/// The owner of a route at `key`, by its metric.
+pub(crate) fn kind_of(key: &RouteKey) -> String {
+    let mut owners = Owner::ALL.into_iter();
+    let owner = owners.find(|owner| owner.metric() == key.metric);
+    owner.map(|owner| owner.to_string()).unwrap_or_default()
 }
 
 /// The owner's name.

@@ -1,0 +1,191 @@
+//! Carries out repairs, and settles what the audit found.
+
+use super::repair::change;
+use super::{Finding, Repair, Step};
+use gingham_ipam::{BootId, Lease, LeaseError, LeaseStore, Leases, Recovered, StoreError};
+use gingham_model::{Change, Family, Route, TABLE_MAIN, gateway};
+use gingham_netlink::{Error, Socket, link};
+use nix::errno::Errno;
+use std::time::Duration;
+
+/// How long the plugin's processes may keep us from the lease store before we try another time.
+const LOCK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Carries out repairs in their order; one that fails does not stop the others, unless the kernel
+/// does not answer at all.
+///
+/// What came of each. Left out are those overtaken by a plugin process: the pod is gone by now, or
+/// what was to be added has been. A foreign route in the way of one of ours is an error, every time.
+pub fn mend(socket: &mut Socket, repairs: &[Repair]) -> Vec<(Repair, Result<(), String>)> {
+    let mut outcomes = Vec::new();
+    for repair in repairs {
+        let error = match socket.run(&[repair.request()]) {
+            Ok(()) => {
+                outcomes.push((repair.clone(), Ok(())));
+                continue;
+            }
+            Err(error) if is_overtaken(socket, repair, &error) => continue,
+            Err(error) => error,
+        };
+        let refused = error.errno().is_some();
+        outcomes.push((repair.clone(), Err(error.to_string())));
+        if !refused {
+            break;
+        }
+    }
+    outcomes
+}
+
+/// Whether a failure only says that the kernel has moved on since it was read.
+fn is_overtaken(socket: &mut Socket, repair: &Repair, error: &Error) -> bool {
+    match (error.errno(), &repair.step) {
+        (Some(Errno::ENODEV), _) => true,
+        (Some(Errno::ESRCH), Step::Route(Change::Remove(_))) => true,
+        (Some(Errno::EEXIST), Step::Route(Change::Add(want))) => is_used(socket, want),
+        (Some(Errno::EEXIST), Step::Gateway) => has_gateway(socket, repair.dev),
+        _ => false,
+    }
+}
+
+/// Whether `want` is the route at its key. Unknown counts as no: it is looked at again.
+fn is_used(socket: &mut Socket, want: &Route) -> bool {
+    let routes = socket.routes(TABLE_MAIN).unwrap_or_default();
+    let standing: Vec<Route> = routes.into_iter().filter(|r| r.key == want.key).collect();
+    change(want.clone(), &standing).is_none()
+}
+
+fn has_gateway(socket: &mut Socket, dev: u32) -> bool {
+    let addresses = socket.addresses().unwrap_or_default();
+    let wanted = (dev, gateway(Family::V6), super::GATEWAY_LENGTH);
+    addresses
+        .iter()
+        .any(|a| (a.dev, a.address, a.length) == wanted)
+}
+
+/// Settles findings of [`super::Audit`] with the kernel and the lease store.
+///
+/// Whatever concerns a lease or a link is done under the store's lock, after a second look at both:
+/// no plugin process can take, confirm or release a lease meanwhile, so that a link which is removed
+/// is nobody's. The datapath goes first and the lease last, as with a DEL: when we are killed
+/// between, the lease is found again.
+pub struct Settlement<'a> {
+    /// In the host's namespace.
+    pub socket: &'a mut Socket,
+    /// The leases.
+    pub store: &'a LeaseStore,
+    /// This boot.
+    pub boot: &'a BootId,
+    /// Seconds since boot.
+    pub now: u64,
+}
+
+/// What came of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Leases and kernel agree about it.
+    Done,
+    /// It was true no more, and nothing was done.
+    Overtaken,
+}
+
+/// Why a finding could not be settled; the next observation reports it again.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The lease store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] Error),
+}
+
+impl Settlement<'_> {
+    /// Settles one finding.
+    ///
+    /// # Errors
+    /// The store cannot be locked, read or written, or the kernel refuses.
+    pub fn settle(&mut self, finding: &Finding) -> Result<Settled, SettleError> {
+        match finding {
+            Finding::Leaked(lease) => self.release(lease),
+            Finding::Abandoned(lease) => self.cancel(lease),
+            Finding::Adopt(recovered) => self.adopt(recovered),
+            Finding::Orphan { host_if, dev } => self.remove(host_if, *dev),
+            Finding::StrayRoute(route) => {
+                let removal = [Change::Remove(route.clone())];
+                let outcomes = self.socket.apply(&removal);
+                outcomes.into_iter().collect::<Result<(), Error>>()?;
+                Ok(Settled::Done)
+            }
+        }
+    }
+
+    fn release(&mut self, lease: &Lease) -> Result<Settled, SettleError> {
+        let (socket, now) = (&mut *self.socket, self.now);
+        let release = |leases: &mut Leases| match index(socket, &lease.host_if)? {
+            Some(_) => Ok(Settled::Overtaken),
+            None => Ok(settled(leases.forfeit(lease, now))),
+        };
+        self.store.update(self.boot, LOCK_DEADLINE, release)
+    }
+
+    fn cancel(&mut self, lease: &Lease) -> Result<Settled, SettleError> {
+        let (socket, now) = (&mut *self.socket, self.now);
+        let cancel = |leases: &mut Leases| {
+            let settled = settled(leases.forfeit(lease, now));
+            if settled == Settled::Done {
+                delete(socket, &lease.host_if)?;
+            }
+            Ok(settled)
+        };
+        // Written only when the link is gone, so this too is datapath first.
+        self.store.update(self.boot, LOCK_DEADLINE, cancel)
+    }
+
+    fn adopt(&mut self, recovered: &Recovered) -> Result<Settled, SettleError> {
+        let (socket, now) = (&mut *self.socket, self.now);
+        let adopt = |leases: &mut Leases| {
+            if index(socket, &recovered.host_if)?.is_none() {
+                return Ok(Settled::Overtaken);
+            }
+            match leases.adopt(recovered.clone(), now) {
+                Ok(_) => Ok(Settled::Done),
+                Err(LeaseError::Store(error)) => Err(error.into()),
+                Err(_) => Ok(Settled::Overtaken),
+            }
+        };
+        self.store.update(self.boot, LOCK_DEADLINE, adopt)
+    }
+
+    fn remove(&mut self, host_if: &str, dev: u32) -> Result<Settled, SettleError> {
+        let socket = &mut *self.socket;
+        let remove = |leases: &mut Leases| {
+            let is_leased = leases.live().iter().any(|lease| lease.host_if == host_if);
+            if is_leased || index(socket, host_if)? != Some(dev) {
+                return Ok(Settled::Overtaken);
+            }
+            delete(socket, host_if)?;
+            Ok(Settled::Done)
+        };
+        self.store.update(self.boot, LOCK_DEADLINE, remove)
+    }
+}
+
+fn settled(forfeited: Option<Lease>) -> Settled {
+    forfeited.map_or(Settled::Overtaken, |_| Settled::Done)
+}
+
+/// The index of the interface of that name, in whatever group it is; `None` when there is none.
+fn index(socket: &mut Socket, name: &str) -> Result<Option<u32>, Error> {
+    match socket.link(name) {
+        Ok(link) => Ok(Some(link.index)),
+        Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn delete(socket: &mut Socket, name: &str) -> Result<(), Error> {
+    match socket.run(&[link::delete(name)]) {
+        Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(()),
+        outcome => outcome,
+    }
+}
