@@ -19,6 +19,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `RTPROT_UNSPEC` of `linux/rtnetlink.h`: in a dump, any protocol.
 const RTPROT_UNSPEC: u8 = 0;
 
+/// `LOOPBACK_IFINDEX` of `net/flow.h`: the index of `lo` in every namespace.
+const LOOPBACK_IFINDEX: u32 = 1;
+
 /// Makes or replaces a route: no moment without one (`NLM_F_CREATE | NLM_F_REPLACE`).
 ///
 /// The kernel looks for what to replace by table, prefix, type of service and metric, not by
@@ -61,25 +64,33 @@ pub fn add_default_onlink(dev: u32, gateway: IpAddr) -> Request {
 /// Removes exactly this route: the kernel answers `ESRCH` when it is not there, is another
 /// protocol's, or leads elsewhere.
 ///
-/// IPv4 may hold many routes of one key (`ip route append`); the kernel removes the first that
-/// matches the type, the scope and the next hops given (`fib_table_delete`, `fib_nh_match`). It
-/// compares as many next hops as the route it looks at has: one that leads through only the first
-/// of several matches as well. IPv6 makes routers of one key the next hops of one route, of which a
-/// given gateway would remove only its own: there key and protocol must say enough, as for
-/// [`Target::Foreign`].
+/// Several routes may have one key, after an `ip route append`. The kernel takes the first that fits
+/// what the request says, so that the request says all it can (`fib_nh_match` of IPv4,
+/// `ip6_route_del`). Limits remain. IPv4 compares only as many next hops as the route it looks at
+/// has: where several are given, a route through just the first of them fits as well. IPv6 takes
+/// the given next hops away one by one and leaves others, which may be another protocol's; and for
+/// a route onto a link one through a router on that link fits as well.
+///
+/// For [`Target::Foreign`] key and protocol must do.
 pub fn remove(route: &Route) -> Request {
     let mut message = header(route);
     // Any type and, for IPv4, any scope.
     message.header.kind = RouteType::Unspec;
     message.header.scope = RouteScope::NoWhere;
-    match (&route.target, route.key.prefix.family()) {
-        (Target::Foreign, _) | (Target::Via(_), Family::V6) => {}
+    match &route.target {
+        Target::Foreign => {}
         // A single next hop is listed too: as RTA_GATEWAY it would match the first of many.
-        (Target::Via(hops), Family::V4) => {
+        Target::Via(hops) => {
             message.header.kind = RouteType::Unicast;
             message.attributes.push(multipath(hops));
         }
-        (Target::Link(_) | Target::Unreachable, _) => aim(&mut message, &route.target),
+        target => aim(&mut message, target),
+    }
+    // IPv6 does not compare types, but keeps what leads nowhere on the loopback interface.
+    if route.target == Target::Unreachable && route.key.prefix.family() == Family::V6 {
+        message
+            .attributes
+            .push(RouteAttribute::Oif(LOOPBACK_IFINDEX));
     }
     let what = format!("remove {}", name(route));
     Request::new(what, RouteNetlinkMessage::DelRoute(message), 0)

@@ -6,7 +6,12 @@
 )]
 
 mod links;
+mod monitor;
 mod namespaces;
+mod neighbours;
+mod nft;
+mod overrun;
+mod removal;
 mod routes;
 mod socket;
 mod support;

@@ -4,6 +4,7 @@ use gingham_model::{Change, MacAddress, NextHop, Owner, Prefix, RouteSet, TABLE_
 use gingham_netlink::link::{self, VethEnd, VethPair};
 use gingham_netlink::{Error, Netns, Socket, address};
 use std::net::IpAddr;
+use std::process::Command;
 use std::time::Duration;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +36,16 @@ pub(crate) fn via(hops: &[(&str, u32)]) -> Target {
             })
             .collect(),
     )
+}
+
+/// Runs a foreign hand's program in `netns`, words parted by spaces.
+pub(crate) fn foreign(netns: &Netns, command: &str) {
+    let mut words = command.split(' ');
+    let mut program = Command::new(words.next().unwrap());
+    program.args(words);
+    let output = netns.visit(|| program.output()).unwrap().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {told}");
 }
 
 /// A host and a pod, joined by a veth pair `gh0` and `eth0`.
