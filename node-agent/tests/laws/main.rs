@@ -4,6 +4,7 @@
 
 mod claim;
 mod cluster;
+mod firewall;
 mod make;
 mod manifest;
 mod plan;
