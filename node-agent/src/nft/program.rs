@@ -23,8 +23,8 @@ const LINES: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum NftError {
     /// There is no such program.
-    #[error("{} not found: it comes with the package nftables", display(.0))]
-    Missing(Vec<PathBuf>),
+    #[error("nft not found in PATH, /usr/sbin or /sbin: it comes with the package nftables")]
+    Missing,
     /// It did not end in time and was killed.
     #[error("nft {command}: not done after {} s, killed", DEADLINE.as_secs())]
     Timeout {
@@ -52,11 +52,6 @@ pub enum NftError {
     /// What was read right after a write is not what was written.
     #[error("nft: somebody else changes the table while it is written")]
     Contended,
-}
-
-fn display(places: &[PathBuf]) -> String {
-    let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
-    places.join(", ")
 }
 
 /// The program.
@@ -131,7 +126,7 @@ impl Program {
                 outcome => return Ok(outcome),
             }
         }
-        Err(NftError::Missing(self.places.clone()))
+        Err(NftError::Missing)
     }
 }
 

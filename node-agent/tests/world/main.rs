@@ -10,6 +10,7 @@
 mod directory;
 mod kernel;
 mod masquerade;
+mod nft_failures;
 mod nftables;
 mod program;
 mod run_dir;

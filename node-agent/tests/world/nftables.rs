@@ -2,11 +2,9 @@
 
 use crate::site::netns;
 use gingham_agent::firewall::{Firewall, normal_form};
-use gingham_agent::nft::{Nft, NftError, Outcome};
+use gingham_agent::nft::{Nft, Outcome};
 use gingham_netlink::Netns;
-use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 pub(crate) fn firewall(masqueraded: &[&str], spared: &[&str]) -> Firewall {
     let parse = |cidrs: &[&str]| cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect();
@@ -17,7 +15,7 @@ pub(crate) fn firewall(masqueraded: &[&str], spared: &[&str]) -> Firewall {
 }
 
 /// Both families, ranges within and beside each other, single addresses.
-fn dual() -> Firewall {
+pub(crate) fn dual() -> Firewall {
     firewall(
         &[
             "10.64.1.0/26",
@@ -37,7 +35,7 @@ fn dual() -> Firewall {
 }
 
 /// What `nft` prints when run inside.
-fn nft(netns: &Netns, command: &str) -> String {
+pub(crate) fn nft(netns: &Netns, command: &str) -> String {
     let run = || Command::new("nft").args(command.split(' ')).output();
     let output = netns
         .visit(run)
@@ -48,7 +46,7 @@ fn nft(netns: &Netns, command: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn set(netns: &Netns, nft: &mut Nft, wanted: &Firewall) -> Outcome {
+pub(crate) fn set(netns: &Netns, nft: &mut Nft, wanted: &Firewall) -> Outcome {
     netns.visit(|| nft.set(wanted)).unwrap().unwrap()
 }
 
@@ -198,47 +196,4 @@ fn tables_of_others_stay_as_they_are() {
     );
     assert!(node.visit(|| agent.remove()).unwrap().unwrap());
     assert_eq!(handles(&node), before);
-}
-
-#[test]
-fn what_stops_nft_is_said() {
-    let missing = Nft::at("/no/such/nft".into()).differs(&dual()).unwrap_err();
-    assert!(matches!(missing, NftError::Missing(_)));
-    let says = "/no/such/nft not found: it comes with the package nftables";
-    assert_eq!(missing.to_string(), says);
-    let refused = netns().visit(|| Nft::new().spoofed()).unwrap().unwrap_err();
-    let says = refused.to_string();
-    assert!(
-        says.starts_with(
-            "nft -j list counter inet gingham spoofed: exit status: 1: Error: No such file"
-        ),
-        "{says}"
-    );
-}
-
-/// A program that hangs is killed, and nothing of it is left.
-#[test]
-fn an_nft_that_hangs_is_killed_and_reaped() {
-    let folder = tempfile::tempdir().unwrap();
-    // Written by another process: a file we had open for writing might still be open in a child
-    // that another test is just starting, and could not be run (ETXTBSY).
-    let script = "printf '#!/bin/sh\\necho $$ > $0.pid\\nexec sleep 1000\\n' > nft && chmod +x nft";
-    let mut shell = Command::new("sh");
-    let written = shell.args(["-c", script]).current_dir(&folder).status();
-    assert!(written.unwrap().success());
-    let error = Nft::at(folder.path().join("nft"))
-        .differs(&dual())
-        .unwrap_err();
-    assert!(matches!(error, NftError::Timeout { .. }), "{error}");
-    let pid = std::fs::read_to_string(folder.path().join("nft.pid")).unwrap();
-    let process = Path::new("/proc").join(pid.trim());
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while process.exists() {
-        assert!(
-            Instant::now() < deadline,
-            "{} is still there",
-            process.display()
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
