@@ -4,7 +4,7 @@ use crate::{demo, standing};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gingham_integration::probe::{self, ReceivePlan, SendPlan};
-use gingham_integration::{STATE_DIR, init};
+use gingham_integration::{STATE_DIR, echo, init};
 use gingham_model::NodeName;
 use serde::Serialize;
 use std::io::{Write, stdout};
@@ -56,7 +56,7 @@ enum Command {
     Demo,
     /// Take the lab down
     Down,
-    /// Send or receive numbered packets and count them
+    /// Send or receive numbered packets and count them, or answer callers
     Probe {
         #[command(subcommand)]
         end: Probe,
@@ -131,6 +131,12 @@ enum Probe {
         #[arg(long)]
         until: Option<u64>,
     },
+    /// Send every line of a TCP caller back, and print who calls, until killed
+    Echo {
+        /// Port to listen on, in both families
+        #[arg(long)]
+        port: u16,
+    },
 }
 
 /// Does what was asked for.
@@ -179,6 +185,7 @@ fn probe(end: Probe) -> Result<()> {
             let until = until.map(Duration::from_secs);
             print_json(&probe::receive(port, ReceivePlan { count, until })?)
         }
+        Probe::Echo { port } => echo::serve(port),
     }
 }
 

@@ -9,20 +9,12 @@ mod world;
 
 use anyhow::ensure;
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use world::{
-    Wanted, edit, file, one_zone, routes, start_agents, up, wait, wait_for_route, wait_for_status,
-    without_agents, write,
+    Wanted, block, block_name, edit, file, one_zone, routes, says, start_agents, up, wait,
+    wait_for_route, wait_for_status, without_agents, write,
 };
-
-/// Whether some text of a list holds all of `words`.
-fn says(list: &Value, words: &[&str]) -> bool {
-    let lines = list.as_array().into_iter().flatten().map(Value::to_string);
-    lines
-        .into_iter()
-        .any(|line| words.iter().all(|word| line.contains(word)))
-}
 
 #[test]
 fn nothing_is_removed_before_every_source_is_known() {
@@ -63,19 +55,9 @@ fn a_block_that_goes_while_the_agent_is_down_is_removed_when_it_is_back() {
 fn routes_follow_the_blocks_of_the_zone() {
     let lab = up(one_zone());
     let node = lab.node("z1w1").unwrap();
-    let block = |prefix: &str, zone: &str, via: &str| {
-        format!(
-            "apiVersion: gingham.dev/v1alpha1\nkind: Block\n\
-             metadata:\n  name: {}\nspec:\n  cidr: {prefix}\n  pool: z1\n  zone: {zone}\n  \
-             node: z1w9\n  nodeUID: u9\n  nodeIPs: [\"{via}\"]\n",
-            name(prefix)
-        )
-    };
     let put = |prefix: &str, zone: &str, via: &str| {
-        write(
-            &file(&lab, "blocks", &name(prefix)),
-            &block(prefix, zone, via),
-        );
+        let text = block(prefix, "z1w9", via).replace("zone: z1", &format!("zone: {zone}"));
+        write(&file(&lab, "blocks", &block_name(prefix)), &text);
     };
     put("10.101.99.0/24", "z1", "10.1.0.99");
     wait_for_route(&node, 201, "10.101.99.0/24", Wanted::Present);
@@ -106,10 +88,6 @@ fn routes_follow_the_blocks_of_the_zone() {
     // The owner moves to another zone.
     put("10.101.99.0/24", "z2", "10.2.0.99");
     wait_for_route(&node, 201, "10.101.99.0/24", Wanted::Absent);
-}
-
-fn name(prefix: &str) -> String {
-    prefix.replace(['.', '/'], "-")
 }
 
 #[test]

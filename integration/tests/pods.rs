@@ -8,11 +8,9 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::{Flow, Pod, Traffic, topology};
+use gingham_integration::{Pod, topology};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
-use std::thread::sleep;
-use std::time::Duration;
 use world::{
     Wanted, file, one_zone, routes, start_agents, up, wait, wait_for_route, without_agents,
 };
@@ -119,57 +117,6 @@ fn an_address_nobody_holds_is_unreachable_instead_of_looping() {
             .unwrap();
         assert!(output.stdout.contains(words), "{output:?}");
     }
-}
-
-#[test]
-fn an_agent_killed_under_traffic_loses_no_packet_and_writes_no_route() {
-    let lab = up(one_zone());
-    let (z1w1, z1w2) = (lab.node("z1w1").unwrap(), lab.node("z1w2").unwrap());
-    let (from, to) = (z1w1.add_pod("from").unwrap(), z1w2.add_pod("to").unwrap());
-    let lost = |disturb: &dyn Fn()| -> Vec<u64> {
-        let start = |family| Traffic::start(&from, &to, Flow { family, rate: 1000 }).unwrap();
-        let flows = Family::ALL.map(start);
-        disturb();
-        let counts = flows.map(|flow| flow.stop().unwrap());
-        assert!(
-            counts.iter().all(|count| count.sent.sent > 1000),
-            "{counts:?}"
-        );
-        counts.iter().map(|count| count.lost()).collect()
-    };
-
-    assert_eq!(
-        lost(&|| sleep(Duration::from_secs(3))),
-        [0, 0],
-        "the control run loses some itself"
-    );
-
-    let before = [z1w1.agent_routes().unwrap(), z1w2.agent_routes().unwrap()];
-    let monitor = z1w1
-        .host()
-        .spawn("monitor", &["ip", "monitor", "route"])
-        .unwrap();
-    let killed = lost(&|| {
-        for _ in 0..3 {
-            z1w1.stop_agent(Signal::SIGKILL).unwrap();
-            sleep(Duration::from_millis(300));
-            z1w1.start_agent().unwrap();
-            z1w1.wait_ready(world::PATIENCE).unwrap();
-        }
-    });
-    assert_eq!(killed, [0, 0]);
-    assert_eq!(
-        monitor.printed().unwrap(),
-        "",
-        "route events while the agent was restarted"
-    );
-    assert_eq!(
-        [z1w1.agent_routes().unwrap(), z1w2.agent_routes().unwrap()],
-        before
-    );
-    let status = z1w1.agent_status().unwrap();
-    assert_eq!(status["routes"]["ok"], 4);
-    assert_eq!(status["round"]["appliedSinceStart"], 0, "{status:#}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::standing::READY_DEADLINE;
 use anyhow::{Context, Result, bail, ensure};
-use gingham_integration::{Count, Flow, Node, Pod, Process, Traffic, eventually};
+use gingham_integration::{Count, Flow, Pod, RouteMonitor, Traffic};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -13,17 +13,13 @@ use std::time::{Duration, Instant};
 const RATE: u32 = 1000;
 /// How long each phase lasts.
 const PHASE: Duration = Duration::from_secs(1);
-/// How long a program may take to begin or to end.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// A route nobody uses (RFC 5737), to see whether the monitor sees.
-const SCRATCH: &str = "192.0.2.1/32";
 
 /// What was observed.
 pub(super) struct Restart {
     counts: Vec<(Family, Count)>,
     dead: Duration,
     /// What the monitor printed while the new agent came up.
-    monitor: String,
+    monitor: Vec<String>,
     /// The new agent's own words.
     status: Value,
 }
@@ -42,19 +38,17 @@ pub(super) fn killed_and_restarted(from: &Pod, to: &Pod) -> Result<Restart> {
     sleep(PHASE);
     let killed = Instant::now();
     node.stop_agent(Signal::SIGKILL)?;
-    let monitor = route_monitor(node)?;
-    let before = monitor.printed()?;
+    let monitor = RouteMonitor::start(node.host())?;
     sleep(PHASE);
     node.start_agent()?;
     node.wait_ready(READY_DEADLINE)?;
     let dead = killed.elapsed();
     sleep(PHASE);
     let counts = stop(flows)?;
-    let after = monitor.stop(Signal::SIGTERM, DEADLINE)?;
     Ok(Restart {
         counts,
         dead,
-        monitor: after.strip_prefix(&before).unwrap_or(&after).to_owned(),
+        monitor: monitor.seen()?,
         status: node.agent_status()?,
     })
 }
@@ -74,7 +68,7 @@ impl Restart {
         ensure!(
             self.monitor.is_empty(),
             "`ip monitor route` saw\n{}",
-            self.monitor
+            self.monitor.join("\n")
         );
         let round = &self.status["round"];
         let number = |field: &str| {
@@ -123,19 +117,4 @@ fn lossless(counts: &[(Family, Count)]) -> Result<String> {
         bail!("{lines}");
     }
     Ok(lines)
-}
-
-/// `ip monitor route`, once it has shown that it sees: a route of ours comes and goes.
-fn route_monitor(node: &Node) -> Result<Process> {
-    let monitor = node.host().spawn("monitor", &["ip", "monitor", "route"])?;
-    eventually("ip monitor sees a route come and go", DEADLINE, || {
-        node.exec(&["ip", "route", "add", SCRATCH, "dev", "lo"])?;
-        node.exec(&["ip", "route", "delete", SCRATCH, "dev", "lo"])?;
-        let printed = monitor.printed()?;
-        ensure!(printed.contains("Deleted"), "{printed:?}");
-        Ok(())
-    })?;
-    // Settled: nothing of the scratch route is still to come.
-    sleep(PHASE / 5);
-    Ok(monitor)
 }

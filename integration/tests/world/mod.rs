@@ -7,10 +7,14 @@ use gingham_integration::{Binaries, Lab, Node, Plan, eventually};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ten times what anything here takes on an idle machine, and more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The promise of repair is 1 s. This is ten times that, and well below the 30 s after which an agent
+/// reads everything back anyway: no timer makes a test of repair pass.
+pub(crate) const REPAIR: Duration = Duration::from_secs(10);
 
 /// The reference lab cut down to zone 1: its switch, core and two workers.
 pub(crate) fn one_zone() -> Topology {
@@ -113,4 +117,54 @@ pub(crate) fn wait_for_status(node: &Node, what: &str, look: impl Fn(&Value) -> 
 /// Waits for `look` to succeed.
 pub(crate) fn wait<T>(what: &str, look: impl FnMut() -> Result<T>) -> T {
     eventually(what, PATIENCE, look).unwrap()
+}
+
+/// Waits for what a foreign hand has damaged to be well again, and tells how long that took.
+pub(crate) fn wait_for_repair(what: &str, look: impl FnMut() -> Result<()>) {
+    let start = Instant::now();
+    eventually(&format!("repaired: {what}"), REPAIR, look).unwrap();
+    println!("{what}: repaired within {:?}", start.elapsed());
+}
+
+/// Runs lines of `ip` in one go, so fast that nobody acts in between.
+pub(crate) fn ip(node: &Node, lines: &[&str]) {
+    let batch = node.command(&["ip", "-batch", "-"]);
+    batch.stdin(lines.join("\n") + "\n").text().unwrap();
+}
+
+/// Changes an object as a whole.
+pub(crate) fn change(lab: &Lab, (kind, name): (&str, &str), change: impl FnOnce(&mut Value)) {
+    let path = file(lab, kind, name);
+    let mut object = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut object);
+    write(&path, &serde_saphyr::to_string(&object).unwrap());
+}
+
+/// A Block object of a node that need not exist.
+pub(crate) fn block(cidr: &str, node: &str, via: &str) -> String {
+    let name = block_name(cidr);
+    format!(
+        "apiVersion: gingham.dev/v1alpha1\nkind: Block\nmetadata:\n  name: {name}\n\
+         spec:\n  cidr: {cidr}\n  pool: z1\n  zone: z1\n  node: {node}\n  \
+         nodeUID: uid-of-{node}\n  nodeIPs: [\"{via}\"]\n"
+    )
+}
+
+/// Writes the Block object of an IPv4 block.
+pub(crate) fn put_block(lab: &Lab, cidr: &str, node: &str, via: &str) {
+    write(
+        &file(lab, "blocks", &block_name(cidr)),
+        &block(cidr, node, via),
+    );
+}
+
+/// The name of the Block object of an IPv4 block.
+pub(crate) fn block_name(cidr: &str) -> String {
+    cidr.replace(['.', '/'], "-")
+}
+
+/// Whether some text of a list holds all of `words`.
+pub(crate) fn says(list: &Value, words: &[&str]) -> bool {
+    let mut lines = list.as_array().into_iter().flatten().map(Value::to_string);
+    lines.any(|line| words.iter().all(|word| line.contains(word)))
 }
