@@ -132,7 +132,6 @@ fn connected(address: &Address) -> Option<(Prefix, u32)> {
     shared.then_some((prefix, address.dev))
 }
 
-/// Whether an address counts on its own link only.
 pub(crate) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),

@@ -30,12 +30,25 @@ use gingham_model::{
     Family, MacAddress, Owner, POD_LINK_GROUP, POD_LINK_PREFIX, Prefix, Route, RouteKey, Target,
     gateway,
 };
-use gingham_netlink::{Address, Link, Neighbour};
+use gingham_netlink::{Address, Link};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Length of the connected prefix of the gateway's IPv6 address on a host end.
 const GATEWAY_LENGTH: u8 = 64;
+
+/// A neighbour of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Index of the interface.
+    pub dev: u32,
+    /// Its IP address.
+    pub address: IpAddr,
+    /// Its hardware address, where one is known.
+    pub mac: Option<MacAddress>,
+    /// Whether it was set for good (`NUD_PERMANENT`).
+    pub permanent: bool,
+}
 
 /// At which hardware address a neighbour is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

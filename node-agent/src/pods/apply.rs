@@ -111,9 +111,7 @@ impl Settlement<'_> {
             Finding::Adopt(recovered) => self.adopt(recovered),
             Finding::Orphan { host_if, dev } => self.remove(host_if, *dev),
             Finding::StrayRoute(route) => {
-                let removal = [Change::Remove(route.clone())];
-                let outcomes = self.socket.apply(&removal);
-                outcomes.into_iter().collect::<Result<(), Error>>()?;
+                self.socket.apply(&Change::Remove(route.clone()))?;
                 Ok(Settled::Done)
             }
         }
