@@ -9,9 +9,7 @@
 
 mod directory;
 mod kernel;
-mod masquerade;
-mod nft_failures;
-mod nftables;
+mod pods;
 mod program;
 mod run_dir;
 mod site;
