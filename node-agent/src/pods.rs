@@ -30,25 +30,12 @@ use gingham_model::{
     Family, MacAddress, Owner, POD_LINK_GROUP, POD_LINK_PREFIX, Prefix, Route, RouteKey, Target,
     gateway,
 };
-use gingham_netlink::{Address, Link};
+use gingham_netlink::{Address, Link, Neighbour};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Length of the connected prefix of the gateway's IPv6 address on a host end.
 const GATEWAY_LENGTH: u8 = 64;
-
-/// A neighbour of an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Neighbour {
-    /// Index of the interface.
-    pub dev: u32,
-    /// Its IP address.
-    pub address: IpAddr,
-    /// Its hardware address, where one is known.
-    pub mac: Option<MacAddress>,
-    /// Whether it was set for good (`NUD_PERMANENT`).
-    pub permanent: bool,
-}
 
 /// At which hardware address a neighbour is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +68,7 @@ pub struct HostEnd {
     pub alias: Option<String>,
     /// Whether the pods' IPv6 gateway `fe80::1/64` is on it.
     pub gateway: bool,
-    /// Who is known to be behind it.
+    /// What addresses are known to be behind it; link-local and multicast ones are left out.
     pub neighbours: BTreeMap<IpAddr, At>,
     /// Addresses with the plugin's own host route onto it: protocol 200, metric 10.
     pub routes: BTreeSet<IpAddr>,
@@ -93,12 +80,11 @@ impl HostEnd {
     pub fn address(&self, family: Family) -> Option<IpAddr> {
         let routed = || self.routes.iter().filter(|a| Family::of(**a) == family);
         let permanent = || {
-            let permanent = self.neighbours.iter().filter(move |(address, at)| {
-                matches!(at, At::Permanent(_))
-                    && Family::of(**address) == family
-                    && !is_link_local(**address)
-            });
-            permanent.map(|(address, _)| address)
+            let of = self
+                .neighbours
+                .iter()
+                .filter(move |(a, _)| Family::of(**a) == family);
+            of.filter_map(|(address, at)| matches!(at, At::Permanent(_)).then_some(address))
         };
         let both = routed().find(|routed| permanent().any(|other| other == *routed));
         let either = both.or_else(|| routed().next());
@@ -168,8 +154,13 @@ fn host_end(link: &Link) -> HostEnd {
     }
 }
 
+/// Where a neighbour is that can be a pod: not the kernel's own mapping of a multicast address, nor
+/// the other end of the link itself.
 fn at(neighbour: &Neighbour) -> Option<At> {
     let mac = neighbour.mac?;
+    if neighbour.address.is_multicast() || is_link_local(neighbour.address) {
+        return None;
+    }
     Some(match neighbour.permanent {
         true => At::Permanent(mac),
         false => At::Learned(mac),

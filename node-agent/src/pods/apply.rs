@@ -4,36 +4,31 @@ use super::repair::change;
 use super::{Finding, Repair, Step};
 use gingham_ipam::{BootId, Lease, LeaseError, LeaseStore, Leases, Recovered, StoreError};
 use gingham_model::{Change, Family, Route, TABLE_MAIN, gateway};
-use gingham_netlink::{Error, Socket, link};
+use gingham_netlink::{Error, Request, Socket, link, route};
 use nix::errno::Errno;
 use std::time::Duration;
 
 /// How long the plugin's processes may keep us from the lease store before we try another time.
 const LOCK_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Carries out repairs in their order; one that fails does not stop the others, unless the kernel
-/// does not answer at all.
+/// Carries out repairs in their order; one that the kernel refuses does not stop the others.
 ///
 /// What came of each. Left out are those overtaken by a plugin process: the pod is gone by now, or
 /// what was to be added has been. A foreign route in the way of one of ours is an error, every time.
 pub fn mend(socket: &mut Socket, repairs: &[Repair]) -> Vec<(Repair, Result<(), String>)> {
-    let mut outcomes = Vec::new();
-    for repair in repairs {
-        let error = match socket.run(&[repair.request()]) {
-            Ok(()) => {
-                outcomes.push((repair.clone(), Ok(())));
-                continue;
-            }
-            Err(error) if is_overtaken(socket, repair, &error) => continue,
-            Err(error) => error,
-        };
-        let refused = error.errno().is_some();
-        outcomes.push((repair.clone(), Err(error.to_string())));
-        if !refused {
-            break;
-        }
-    }
-    outcomes
+    let requests: Vec<Request> = repairs.iter().map(Repair::request).collect();
+    let outcomes = socket.run_each(&requests);
+    let told = repairs
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(repair, outcome)| {
+            let outcome = match outcome {
+                Err(error) if is_overtaken(socket, repair, &error) => return None,
+                outcome => outcome.map_err(|error| error.to_string()),
+            };
+            Some((repair.clone(), outcome))
+        });
+    told.collect()
 }
 
 /// Whether a failure only says that the kernel has moved on since it was read.
@@ -110,10 +105,10 @@ impl Settlement<'_> {
             Finding::Abandoned(lease) => self.cancel(lease),
             Finding::Adopt(recovered) => self.adopt(recovered),
             Finding::Orphan { host_if, dev } => self.remove(host_if, *dev),
-            Finding::StrayRoute(route) => {
-                self.socket.apply(&Change::Remove(route.clone()))?;
-                Ok(Settled::Done)
-            }
+            Finding::StrayRoute(stray) => match self.socket.run(&[route::remove(stray)]) {
+                Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(Settled::Overtaken),
+                outcome => Ok(outcome.map(|()| Settled::Done)?),
+            },
         }
     }
 
