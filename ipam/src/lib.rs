@@ -43,6 +43,7 @@ pub use file::FileError;
 pub use lease::{LONGEST_INTENT, Lease, LeaseKey, LeaseState};
 pub use leases::{LeaseError, Leases, Recovered, Request, Reservation};
 pub use node_state::{NodeBlock, NodeBlockState, NodeState, Unusable};
+pub use ring::capacity;
 pub use store::{LeaseStore, StoreError};
 pub use supply::{Supply, Usage};
 pub use version::{Version1, VersionError};

@@ -53,7 +53,7 @@ fn can_be_given(block: Prefix, address: IpAddr) -> bool {
 }
 
 /// How many addresses of `block` are for pods; a /64 has exactly `u64::MAX`, shorter ones saturate.
-pub(crate) fn capacity(block: Prefix) -> u64 {
+pub fn capacity(block: Prefix) -> u64 {
     let unfit = match block.address() {
         IpAddr::V6(_) => 1,
         IpAddr::V4(_) if block.length() <= 24 => 2 << (24 - block.length()),

@@ -15,6 +15,8 @@ use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty, Marks};
 use crate::ear::Ear;
 use crate::firewall;
+use crate::give_back::Waiting;
+use crate::giving_back::GivingBack;
 use crate::http::{self, Asked};
 use crate::interest::Interest;
 use crate::journal::{self, Journal};
@@ -173,6 +175,7 @@ struct Agent<S> {
     cluster: Arc<Cluster>,
     belief: Belief,
     unlisted: Unlisted,
+    waiting: Waiting,
     usage: BTreeMap<Family, Usage>,
     obstacles: Vec<String>,
     /// Away while a pass works with them.
@@ -214,6 +217,7 @@ impl<S: Store> Agent<S> {
             boot,
             cluster,
             unlisted: Unlisted::default(),
+            waiting: Waiting::default(),
             usage: BTreeMap::new(),
             obstacles: Vec::new(),
             hands: Some(Hands::new(Arc::clone(&own_port))),
@@ -374,19 +378,23 @@ impl<S: Store> Agent<S> {
         }
     }
 
-    /// Sees to it that the node has the blocks it needs. Says whether all went well.
+    /// Sees to it that the node has the blocks it needs, and not many more. Says whether all went
+    /// well.
     async fn claim(&mut self) -> Result<bool, AgentError> {
         // An outdated plan lacks the block that the last shortage claimed, and would find it again.
         let seen = self.seen.as_ref().filter(|_| self.round.error.is_none());
         let state = seen.and_then(|seen| seen.plan.node_state.clone().ok());
-        let usage = match state {
+        let holding = match state {
             Some(state) => {
                 let run_dir = self.run_dir.path().to_owned();
-                tokio::task::spawn_blocking(move || pass::usage(&run_dir, &state)).await?
+                let read = move || pass::holding(&run_dir, state).map(Some);
+                tokio::task::spawn_blocking(read).await?
             }
-            None => Ok(BTreeMap::new()),
+            None => Ok(None),
         };
-        let unread = usage.as_ref().err().cloned();
+        let unread = holding.as_ref().err().cloned();
+        let holding = holding.unwrap_or_default();
+        let usage = holding.as_ref().map(|holding| holding.usage.clone());
         self.usage = usage.unwrap_or_default();
         let claiming = Claiming {
             store: &self.store,
@@ -397,7 +405,16 @@ impl<S: Store> Agent<S> {
         let claimed = claiming::carry_out(claiming, &mut self.unlisted).await;
         self.obstacles = claimed.obstacles;
         self.obstacles.extend(unread);
-        Ok(!claimed.failed)
+        let told = seen.is_some_and(|seen| seen.published.is_ok());
+        let giving_back = GivingBack {
+            store: &self.store,
+            me: &self.me,
+            cluster: &self.cluster,
+            run_dir: self.run_dir.path(),
+            holding: holding.as_ref().filter(|_| told),
+        };
+        let given_back = giving_back.carry_out(&mut self.waiting).await;
+        Ok(!claimed.failed && given_back)
     }
 
     fn show(&mut self) {

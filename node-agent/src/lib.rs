@@ -6,13 +6,13 @@
 //!                                           ├──► plan ──► reconcile ──► kernel ──► read back
 //!   kernel ──links, addresses──► links ─────┘      │                                   │
 //!                                                  └──► node.json, once the sinks are there
-//!   leases.json ──usage──► claim ──Block──► store
+//!   leases.json ──usage──► claim, give_back ──Block──► store
 //!
 //!   agent (the loop) ──Snapshot──► http ◄── client ◄── `status`, `routes`
 //! ```
 //!
-//! Pure, functions of values: `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`, `links`,
-//! `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
+//! Pure, functions of values: `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
+//! `give_back`, `links`, `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
 //! order: the same state of the world gives the same routes, by whatever way it came about.
 //!
 //! The agent must never touch a route that is not its own, remove one while it does not know
@@ -29,6 +29,8 @@ pub mod config;
 pub mod dirty;
 mod ear;
 pub mod firewall;
+pub mod give_back;
+mod giving_back;
 pub mod http;
 pub mod interest;
 mod journal;

@@ -1,9 +1,11 @@
 //! The blocking half of a round: kernel, settings, firewall, pods, `node.json`. One call, on a
 //! thread of its own, bounded by deadlines all through.
 
+mod holding;
 mod publish;
 mod wiring;
 
+pub use holding::{holding, is_in_use};
 pub use wiring::Wired;
 
 use crate::cluster::Cluster;
@@ -15,11 +17,10 @@ use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
 use crate::sysctls::{self, Kept};
-use gingham_ipam::{BootId, LeaseStore, NodeState, Usage};
-use gingham_model::{Family, NodeName};
+use gingham_ipam::BootId;
+use gingham_model::NodeName;
 use gingham_netlink::{Error, Socket};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -217,22 +218,4 @@ impl Pass {
     fn node_state(&self) -> PathBuf {
         self.run_dir.join("node.json")
     }
-}
-
-/// How full this node's blocks are by the lease store in `run_dir`.
-///
-/// # Errors
-/// The store or the clock cannot be read; names the file.
-pub fn usage(run_dir: &Path, state: &NodeState) -> Result<BTreeMap<Family, Usage>, String> {
-    let leases = LeaseStore::new(run_dir).read(&state.boot_id);
-    let leases = leases.map_err(|error| error.to_string())?;
-    Ok(leases.usage(&state.supply(), seconds_since_boot()?))
-}
-
-/// `CLOCK_BOOTTIME` in whole seconds, the clock leases are stamped by.
-pub(crate) fn seconds_since_boot() -> Result<u64, String> {
-    const PATH: &str = "/proc/uptime";
-    let text = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
-    let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());
-    seconds.ok_or_else(|| format!("{PATH}: {text:?} does not begin with a number of seconds"))
 }

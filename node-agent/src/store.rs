@@ -42,7 +42,18 @@ pub enum Claim {
     Taken(Block),
 }
 
-/// A claim or an update that could not be carried out.
+/// How giving a block back ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Its object is deleted.
+    Done,
+    /// There was none any more.
+    Gone,
+    /// It stays, for this reason: it is no longer what the caller knew.
+    Kept(String),
+}
+
+/// What was asked of the store and could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Reading or writing failed.
@@ -74,6 +85,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether there is no such object.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 /// A source of cluster objects, and the place where blocks are claimed.
 pub trait Store: Send + Sync + 'static {
     /// Sends events in batches for as long as somebody listens. A batch is what was found at one
@@ -95,4 +113,10 @@ pub trait Store: Send + Sync + 'static {
         &self,
         block: &Block,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+
+    /// Deletes the Block object, if it still is of the same node and `nodeUID`, and Draining.
+    fn release(
+        &self,
+        block: &Block,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static;
 }

@@ -1,6 +1,7 @@
 //! The pods' part of a pass: what lies on their host ends, and whether the leases agree.
 
-use super::{Pass, seconds_since_boot};
+use super::Pass;
+use super::holding::seconds_since_boot;
 use crate::pods::{self, Audit, Datapath, Repair, Settled, Settlement, Step};
 use crate::routes::fights::Fights;
 use gingham_ipam::{LeaseState, LeaseStore, Leases, NodeState};

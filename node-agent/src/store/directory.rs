@@ -2,21 +2,30 @@
 //!
 //! A claim is a hidden file, complete and on disk, that gets its name by link(2): the name exists
 //! with all of its contents or not at all, and of two that link one is told `EEXIST`.
+//!
+//! A release looks first, then takes the name away by rename(2) to a hidden one, and looks again: a
+//! rewrite that came between the two is in hand now instead of lost, and gets its name back by
+//! link(2), which never covers a claim. Killed in between, the release is done: what is hidden is
+//! no Block, and what was looked at could go.
 
-use super::scan::Scan;
-use super::{Claim, DirWatch, Event, Store, StoreError};
+use super::scan::{Scan, Where};
+use super::watch::Change;
+use super::{Claim, DirWatch, Event, Release, Store, StoreError};
 use crate::manifest;
 use crate::objects::{Kind, Object};
-use gingham_model::{Block, NodeName};
+use gingham_model::{Block, BlockState, NodeName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long to go without a look, should an inotify event be missed.
+/// How long to go without a look at everything: inotify may miss an event, and sees nothing of what
+/// another host does to a network file system.
 const RESCAN: Duration = Duration::from_secs(30);
 /// The same while a folder is missing: then there may be nothing to watch.
 const RESCAN_FAILING: Duration = Duration::from_secs(1);
@@ -30,6 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Directory {
     root: PathBuf,
     node: NodeName,
+    writing: Arc<Mutex<()>>,
 }
 
 impl Directory {
@@ -38,6 +48,21 @@ impl Directory {
         Directory {
             root: root.to_owned(),
             node: node.clone(),
+            writing: Arc::default(),
+        }
+    }
+
+    /// The right to write. A write that hangs past its deadline goes on, and might otherwise undo a
+    /// later one.
+    fn turn(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        match self.writing.try_lock() {
+            Ok(turn) => Ok(turn),
+            // There is nothing behind the lock that a panic could leave broken.
+            Err(TryLockError::Poisoned(turn)) => Ok(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                let earlier = io::Error::other("an earlier write has not come to its end");
+                Err(io_error("write below", &self.root, earlier))
+            }
         }
     }
 
@@ -46,6 +71,7 @@ impl Directory {
     }
 
     fn claim_now(&self, block: &Block) -> Result<Claim, StoreError> {
+        let _turn = self.turn()?;
         let name = Block::object_name(block.cidr);
         let path = self.block_path(&name);
         let text = render(block, None)?;
@@ -68,6 +94,7 @@ impl Directory {
     }
 
     fn update_now(&self, block: &Block) -> Result<(), StoreError> {
+        let _turn = self.turn()?;
         let name = Block::object_name(block.cidr);
         let path = self.block_path(&name);
         let (there, text) = read(&path, &name)?;
@@ -83,14 +110,48 @@ impl Directory {
         renamed.and_then(|()| settle_name(&path))
     }
 
-    /// A hidden file beside `path` with all of `text`, on disk. Its name is this node's, process's
-    /// and call's alone: agents in containers may all have the same process id.
-    fn draft(&self, path: &Path, text: &str) -> Result<PathBuf, StoreError> {
-        static DRAFTS: AtomicU64 = AtomicU64::new(0);
+    fn release_now(&self, block: &Block) -> Result<Release, StoreError> {
+        let _turn = self.turn()?;
+        let name = Block::object_name(block.cidr);
+        let path = self.block_path(&name);
+        let (there, text) = match read(&path, &name) {
+            Err(error) if error.is_missing() => return Ok(Release::Gone),
+            read => read?,
+        };
+        if let Some(why) = kept(&there, block) {
+            return Ok(Release::Kept(why));
+        }
+        let aside = self.hidden(&path);
+        match fs::rename(&path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Release::Gone),
+            renamed => renamed.map_err(|source| io_error("rename", &path, source))?,
+        }
+        let unchanged = fs::read_to_string(&aside).is_ok_and(|now| now == text);
+        if !unchanged {
+            put_back(&aside, &path)?;
+        }
+        discard(&aside);
+        settle_name(&path)?;
+        Ok(if unchanged {
+            Release::Done
+        } else {
+            Release::Kept("was rewritten at the same time".to_owned())
+        })
+    }
+
+    /// A hidden name beside `path`, this node's, process's and call's alone: agents in containers
+    /// may all have the same process id.
+    fn hidden(&self, path: &Path) -> PathBuf {
+        static NAMES: AtomicU64 = AtomicU64::new(0);
         let (node, process) = (&self.node, std::process::id());
-        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let number = NAMES.fetch_add(1, Ordering::Relaxed);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = path.with_file_name(format!(".{name}.{node}.{process}.{number}"));
+        path.with_file_name(format!(".{name}.{node}.{process}.{number}"))
+    }
+
+    /// A hidden file beside `path` with all of `text`, on disk.
+    fn draft(&self, path: &Path, text: &str) -> Result<PathBuf, StoreError> {
+        let draft = self.hidden(path);
         let write = || {
             let mut file = File::create(&draft)?;
             file.write_all(text.as_bytes())?;
@@ -101,10 +162,30 @@ impl Directory {
     }
 }
 
-/// A draft that stays behind is hidden and harmless.
-fn discard(draft: &Path) {
-    if let Err(error) = fs::remove_file(draft) {
-        tracing::warn!(file = %draft.display(), %error, "draft stays behind");
+/// A file that stays behind is hidden and harmless.
+fn discard(hidden: &Path) {
+    if let Err(error) = fs::remove_file(hidden) {
+        tracing::warn!(file = %hidden.display(), %error, "hidden file stays behind");
+    }
+}
+
+/// Why `there` is not the block to be released; `None` if it is.
+fn kept(there: &Block, block: &Block) -> Option<String> {
+    if there.node != block.node || there.node_uid != block.node_uid {
+        let (node, uid) = (&there.node, &there.node_uid);
+        return Some(format!("is in the hands of node {node} ({uid}) now"));
+    }
+    (there.state != BlockState::Draining).then(|| format!("is {:?}", there.state))
+}
+
+/// Gives `path` its name back, unless a claim has it by now.
+fn put_back(aside: &Path, path: &Path) -> Result<(), StoreError> {
+    match fs::hard_link(aside, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let what = format!("link {} to", aside.display());
+            Err(io_error(&what, path, error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -161,6 +242,7 @@ impl Store for Directory {
         async move {
             let mut watch = DirWatch::new().map_err(|e| io_error("watch", &root, e))?;
             let mut blind = false;
+            let mut next = Where::Everywhere;
             loop {
                 // Watch first, then look: what changes between the two is seen twice, not missed.
                 let sighted = arm(&mut watch, &root).map_err(|error| error.to_string());
@@ -170,7 +252,7 @@ impl Store for Directory {
                 }
                 blind = sighted.is_err();
                 let found;
-                (found, scan) = look(scan, &root, &events).await?;
+                (found, scan) = look(scan, next, &events).await?;
                 if !found.is_empty() && events.send(found).await.is_err() {
                     return Ok(());
                 }
@@ -179,9 +261,14 @@ impl Store for Directory {
                 } else {
                     RESCAN
                 };
-                if let Ok(changed) = tokio::time::timeout(rest, watch.changed()).await {
-                    changed.map_err(|e| io_error("watch", &root, e))?;
+                let changed = tokio::time::timeout(rest, watch.changes()).await;
+                next = Where::Everywhere;
+                if let Ok(changes) = changed {
+                    let changes = changes.map_err(|e| io_error("watch", &root, e))?;
                     tokio::time::sleep(SETTLE).await;
+                    if !blind && !scan.is_failing() {
+                        next = concerned(&root, changes);
+                    }
                 }
             }
         }
@@ -204,16 +291,41 @@ impl Store for Directory {
         let what = format!("update Block {}", Block::object_name(block.cidr));
         async move { blocking(what, move || store.update_now(&block)).await? }
     }
+
+    fn release(
+        &self,
+        block: &Block,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static {
+        let (store, block) = (self.clone(), block.clone());
+        let what = format!("release Block {}", Block::object_name(block.cidr));
+        async move { blocking(what, move || store.release_now(&block)).await? }
+    }
+}
+
+/// Where to look after these changes: at the files they name. Whatever else they may mean is worth
+/// a look at everything.
+fn concerned(root: &Path, changes: BTreeSet<Change>) -> Where {
+    let mut files: BTreeMap<Kind, BTreeSet<String>> = BTreeMap::new();
+    for Change { folder, name } in changes {
+        let mut kinds = Kind::ALL.into_iter();
+        let kind = kinds.find(|kind| Scan::folder(root, *kind) == folder);
+        let Some(kind) = kind.filter(|_| !name.is_empty()) else {
+            return Where::Everywhere;
+        };
+        let name = name.to_string_lossy().into_owned();
+        files.entry(kind).or_default().insert(name);
+    }
+    Where::Files(files)
 }
 
 /// One look, away from the loop. While it takes too long the sources count as failed.
 async fn look(
     mut scan: Scan,
-    root: &Path,
+    place: Where,
     events: &mpsc::Sender<Vec<Event>>,
 ) -> Result<(Vec<Event>, Scan), StoreError> {
-    let what = format!("scan {}", root.display());
-    let mut looking = tokio::task::spawn_blocking(move || (scan.look(), scan));
+    let what = format!("scan {}", scan.root().display());
+    let mut looking = tokio::task::spawn_blocking(move || (scan.look(&place), scan));
     let done = match tokio::time::timeout(DEADLINE, &mut looking).await {
         Ok(done) => done,
         Err(_) => {

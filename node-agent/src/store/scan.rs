@@ -1,4 +1,5 @@
-//! One look at the folders of a directory store: what has changed since the last one.
+//! One look at the folders of a directory store, or at some files in them: what has changed since
+//! the last one.
 
 use super::Event;
 use crate::config;
@@ -37,7 +38,16 @@ struct Folder {
     listed: Option<Result<(), String>>,
 }
 
-/// Looks at the folders and remembers what it saw.
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Where {
+    /// Every folder and every file.
+    Everywhere,
+    /// Only these files; those not named are as they were.
+    Files(BTreeMap<Kind, BTreeSet<String>>),
+}
+
+/// Looks at the folders and remembers what it saw: of each file a few numbers, never its text.
 #[derive(Debug)]
 pub(super) struct Scan {
     root: PathBuf,
@@ -52,6 +62,11 @@ impl Scan {
             node: node.clone(),
             folders: BTreeMap::new(),
         }
+    }
+
+    /// The directory they lie in.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The folder of a kind.
@@ -72,13 +87,49 @@ impl Scan {
             .for_each(|folder| folder.listed = None);
     }
 
-    /// Everything that differs from the last look.
-    pub(super) fn look(&mut self) -> Vec<Event> {
+    /// Everything there that differs from the last look.
+    pub(super) fn look(&mut self, place: &Where) -> Vec<Event> {
         let mut events = Vec::new();
-        for kind in Kind::ALL {
-            self.look_at(kind, &mut events);
+        match place {
+            Where::Everywhere => {
+                for kind in Kind::ALL {
+                    self.look_at(kind, &mut events);
+                }
+            }
+            Where::Files(files) => {
+                for (kind, files) in files {
+                    self.look_at_files(*kind, files, &mut events);
+                }
+            }
         }
         events
+    }
+
+    /// A file that is gone may be gone with its folder, which says nothing about the file. So the
+    /// folder is looked at then.
+    fn look_at_files(&mut self, kind: Kind, files: &BTreeSet<String>, events: &mut Vec<Event>) {
+        let directory = Self::folder(&self.root, kind);
+        let folder = self.folders.entry(kind).or_default();
+        if folder.listed != Some(Ok(())) {
+            return self.look_at(kind, events);
+        }
+        let mut gone = false;
+        for file in files {
+            if !is_manifest(file) || !selected(kind, file, &self.node) {
+                continue;
+            }
+            let before = folder.files.get(file).copied();
+            match read(kind, &directory.join(file), before.flatten()) {
+                Some((stamp, event)) => {
+                    events.extend(event);
+                    folder.files.insert(file.clone(), stamp);
+                }
+                None => gone |= before.is_some(),
+            }
+        }
+        if gone {
+            self.look_at(kind, events);
+        }
     }
 
     fn look_at(&mut self, kind: Kind, events: &mut Vec<Event>) {
@@ -117,19 +168,22 @@ fn stem(file: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
-/// The names of the manifests in a folder. Hidden ones are claims in the making, and editors'
-/// copies.
+/// The names of the manifests in a folder.
 fn list(directory: &Path) -> io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let extension = Path::new(&name).extension().and_then(OsStr::to_str);
-        let manifest = matches!(extension, Some("yaml" | "yml" | "json"));
-        if manifest && !name.starts_with('.') {
+        if is_manifest(&name) {
             names.insert(name);
         }
     }
     Ok(names)
+}
+
+/// Whether a file of this name is read. Hidden ones are claims in the making, and editors' copies.
+fn is_manifest(file: &str) -> bool {
+    let extension = Path::new(file).extension().and_then(OsStr::to_str);
+    matches!(extension, Some("yaml" | "yml" | "json")) && !file.starts_with('.')
 }
 
 impl Folder {

@@ -1,0 +1,48 @@
+//! How full this node's blocks are, by the lease store.
+
+use crate::give_back::Holding;
+use gingham_ipam::{LeaseStore, Leases, NodeState, StoreError};
+use gingham_model::Prefix;
+use std::path::Path;
+use std::time::Duration;
+
+/// The longest to wait for the lock of the leases.
+const LOCK: Duration = Duration::from_secs(2);
+
+/// How this node's blocks stand by the lease store in `run_dir`, if `told` is what `node.json` says.
+///
+/// # Errors
+/// The store or the clock cannot be read; names the file.
+pub fn holding(run_dir: &Path, told: NodeState) -> Result<Holding, String> {
+    let leases = LeaseStore::new(run_dir).read(&told.boot_id);
+    let leases = leases.map_err(|error| error.to_string())?;
+    let (supply, now) = (told.supply(), seconds_since_boot()?);
+    let blocks = told.blocks.iter().map(|block| block.cidr);
+    let in_use = blocks.filter(|cidr| leases.in_use(*cidr, &supply, now));
+    Ok(Holding {
+        in_use: in_use.collect(),
+        usage: leases.usage(&supply, now),
+        told,
+    })
+}
+
+/// Whether an address of `block` is a pod's, or rests: asked under the lock of the lease store, so
+/// that nobody is just about to take one.
+///
+/// # Errors
+/// The store or the clock cannot be read, or the lock is not to be had; names the file.
+pub fn is_in_use(run_dir: &Path, told: &NodeState, block: Prefix) -> Result<bool, String> {
+    let now = seconds_since_boot()?;
+    let look = |leases: &mut Leases| Ok(leases.in_use(block, &told.supply(), now));
+    let answer: Result<bool, StoreError> =
+        LeaseStore::new(run_dir).update(&told.boot_id, LOCK, look);
+    answer.map_err(|error| error.to_string())
+}
+
+/// `CLOCK_BOOTTIME` in whole seconds, the clock leases are stamped by.
+pub(super) fn seconds_since_boot() -> Result<u64, String> {
+    const PATH: &str = "/proc/uptime";
+    let text = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+    let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());
+    seconds.ok_or_else(|| format!("{PATH}: {text:?} does not begin with a number of seconds"))
+}
