@@ -9,7 +9,7 @@
 use crate::cluster::{Cluster, Complete};
 use crate::links::{Links, OffLink};
 use crate::objects::Node;
-use crate::screen::{Nets, Screened, Skipped};
+use crate::screen::{Dispute, Nets, Screened, Skipped};
 use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
 use gingham_model::{
     Block, BlockState, CidrState, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route,
@@ -60,6 +60,8 @@ pub struct Plan {
     pub mass_removal_hold: Duration,
     /// Blocks without a route.
     pub skipped: Vec<Skipped>,
+    /// Next hops that several nodes name.
+    pub disputes: Vec<Dispute>,
     /// What the plugin is to know, or every reason why it cannot be said yet: what it was told
     /// before then stays.
     pub node_state: Result<NodeState, Vec<String>>,
@@ -87,6 +89,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         take_over: config.take_over.clone(),
         mass_removal_hold: config.mass_removal_hold,
         skipped: Vec::new(),
+        disputes: std::mem::take(&mut screened.disputes),
         node_state: node_state(inputs, &screened.own),
     };
     for block in &screened.own {

@@ -3,9 +3,11 @@
 
 use crate::config::RoutingConfig;
 use crate::links::Links;
-use gingham_model::{Block, NodeName, Prefix};
+use gingham_model::{Block, BlockState, NodeName, Prefix};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
 
 /// A block no route is made for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,35 @@ pub struct Skipped {
     pub node: NodeName,
     /// Why, with the values that matter.
     pub reason: String,
+}
+
+/// An address that several other nodes call theirs. Which of them has it cannot be told from here,
+/// but every node of the zone believes the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The next hop.
+    pub address: IpAddr,
+    /// Whose blocks are reached by it.
+    pub winner: NodeName,
+    /// Whose are not.
+    pub losers: BTreeSet<NodeName>,
+}
+
+impl fmt::Display for Dispute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<&str> = self.losers.iter().map(NodeName::as_str).collect();
+        names.push(self.winner.as_str());
+        names.sort_unstable();
+        let last = names.pop().unwrap_or_default();
+        let Dispute {
+            address, winner, ..
+        } = self;
+        let names = names.join(", ");
+        write!(
+            f,
+            "address {address} is claimed by nodes {names} and {last}; {winner} is believed"
+        )
+    }
 }
 
 /// Where nodes live: pods of other nodes cannot.
@@ -36,6 +67,8 @@ pub struct Screened<'a> {
     pub others: Vec<&'a Block>,
     /// Those no route is made for.
     pub skipped: Vec<Skipped>,
+    /// Addresses of several nodes, in their order.
+    pub disputes: Vec<Dispute>,
 }
 
 impl<'a> Screened<'a> {
@@ -43,7 +76,8 @@ impl<'a> Screened<'a> {
     ///
     /// Refused are blocks where no pod can live, that meet a subnet of nodes, or, if another
     /// node's, a block of this node. Of two other blocks that overlap, the wider is refused: so a
-    /// block that swallows many leaves the many working.
+    /// block that swallows many leaves the many working. Of several nodes that name the same next
+    /// hop one is believed: one that has not been orphaned, then the smallest uid.
     pub fn new(me: &NodeName, blocks: impl Iterator<Item = &'a Block>, nets: &Nets<'_>) -> Self {
         let mut screened = Screened::default();
         // By prefix, so that what a block covers comes right behind it.
@@ -58,6 +92,8 @@ impl<'a> Screened<'a> {
         }
         screened.skip_where(meets_own);
         screened.skip_where(covers_another);
+        screened.disputes = disputes(&screened.others, nets.links);
+        screened.skip_where(loses_its_next_hop);
         screened.skipped.sort_by_key(|skipped| skipped.block);
         screened
     }
@@ -96,6 +132,39 @@ fn covers_another(screened: &Screened<'_>, at: usize) -> Option<String> {
     let next = screened.others.get(at + 1)?;
     let covers = block.cidr.covers(next.cidr);
     covers.then(|| format!("covers block {} of node {}", next.cidr, next.node))
+}
+
+/// What is skipped for another reason disputes nothing, nor does a next hop nobody can use.
+fn disputes(others: &[&Block], links: &Links) -> Vec<Dispute> {
+    let mut claims: BTreeMap<IpAddr, BTreeSet<_>> = BTreeMap::new();
+    for block in others {
+        let via = block.next_hop();
+        if let Some(via) = via.filter(|via| links.towards(*via).is_ok()) {
+            let orphaned = block.state == BlockState::Orphaned;
+            let rank = (orphaned, &block.node_uid, &block.node);
+            claims.entry(via).or_default().insert(rank);
+        }
+    }
+    let disputes = claims.into_iter().filter_map(|(address, ranks)| {
+        let (_, _, winner) = ranks.first().copied()?;
+        let nodes = ranks.iter().map(|(_, _, node)| *node);
+        let losers: BTreeSet<NodeName> = nodes.filter(|node| *node != winner).cloned().collect();
+        (!losers.is_empty()).then(|| Dispute {
+            address,
+            winner: winner.clone(),
+            losers,
+        })
+    });
+    disputes.collect()
+}
+
+fn loses_its_next_hop(screened: &Screened<'_>, at: usize) -> Option<String> {
+    let block = screened.others[at];
+    let via = block.next_hop()?;
+    let found = screened.disputes.binary_search_by_key(&via, |d| d.address);
+    let winner = &screened.disputes[found.ok()?].winner;
+    (block.node != *winner)
+        .then(|| format!("next hop {via} is claimed by node {winner} too, which is believed"))
 }
 
 fn unfit(cidr: Prefix, nets: &Nets<'_>) -> Option<String> {

@@ -102,6 +102,7 @@ impl Known {
             removals_held: seen.map_or_else(Vec::new, held),
             routes: seen.map(counts).unwrap_or_default(),
             skipped: plan.map(|plan| plan.skipped.clone()).unwrap_or_default(),
+            disputes: plan.map(|plan| plan.disputes.clone()).unwrap_or_default(),
             sysctls: seen.map(|seen| seen.sysctls.failures.clone()).unwrap_or_default(),
             round: self.round.clone(),
         }

@@ -49,6 +49,8 @@ pub struct Status {
     pub routes: BTreeMap<String, usize>,
     /// Blocks of the zone without a route.
     pub skipped: Vec<Skipped>,
+    /// Addresses that several nodes call theirs, and who is believed.
+    pub disputes: Vec<String>,
     /// Kernel settings that could not be made.
     pub sysctls: Vec<sysctls::Failure>,
     /// The last round.

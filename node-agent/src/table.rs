@@ -114,6 +114,7 @@ pub fn status(status: &Status) -> String {
         .map(|s| format!("{} of node {}: {}", s.block, s.node, s.reason))
         .collect();
     list(&mut text, "Blocks without a route", &skipped);
+    list(&mut text, "Addresses of several nodes", &status.disputes);
     text
 }
 

@@ -5,6 +5,7 @@
 mod claim;
 mod cluster;
 mod firewall;
+mod give_back;
 mod make;
 mod manifest;
 mod plan;
