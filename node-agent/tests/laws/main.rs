@@ -10,3 +10,4 @@ mod make;
 mod manifest;
 mod plan;
 mod reconcile;
+mod screen;
