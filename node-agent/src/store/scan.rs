@@ -272,3 +272,65 @@ fn refused(kind: Kind, path: &Path, error: String) -> Event {
         error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn store() -> (TempDir, Scan) {
+        let root = TempDir::new().unwrap();
+        for kind in Kind::ALL {
+            fs::create_dir(Scan::folder(root.path(), kind)).unwrap();
+        }
+        let mut scan = Scan::new(root.path(), &"w1".parse().unwrap());
+        assert_eq!(scan.look(&Where::Everywhere), Kind::ALL.map(Event::Synced));
+        (root, scan)
+    }
+
+    fn at(files: &[&str]) -> Where {
+        let files = files.iter().map(ToString::to_string).collect();
+        Where::Files([(Kind::Block, files)].into())
+    }
+
+    /// The names of the objects that events speak of.
+    fn refused(events: &[Event]) -> Vec<&str> {
+        let names = events.iter().map(|event| match event {
+            Event::Refused(refusal) => refusal.name.as_str(),
+            other => panic!("{other:?}"),
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn only_what_is_named_is_looked_at() {
+        let (root, mut scan) = store();
+        let blocks = Scan::folder(root.path(), Kind::Block);
+        for name in ["a.yaml", "b.yaml", ".c.yaml", "d.txt"] {
+            fs::write(blocks.join(name), "no Block").unwrap();
+        }
+        let named = at(&["a.yaml", ".c.yaml", "d.txt", "never.yaml"]);
+        assert_eq!(refused(&scan.look(&named)), ["a"]);
+        fs::remove_file(blocks.join("a.yaml")).unwrap();
+        assert_eq!(scan.look(&at(&[])), []);
+        // One that is gone makes the whole folder worth a look.
+        let found = scan.look(&at(&["a.yaml"]));
+        assert_eq!(found.last(), Some(&Event::Delete(Kind::Block, "a".into())));
+        assert_eq!(refused(&found[..1]), ["b"]);
+    }
+
+    #[test]
+    fn files_that_go_with_their_folder_are_not_called_deleted() {
+        let (root, mut scan) = store();
+        let blocks = Scan::folder(root.path(), Kind::Block);
+        fs::write(blocks.join("a.yaml"), "no Block").unwrap();
+        scan.look(&Where::Everywhere);
+        fs::rename(&blocks, root.path().join("aside")).unwrap();
+        let found = scan.look(&at(&["a.yaml"]));
+        assert!(
+            matches!(found[..], [Event::Failed(Kind::Block, _)]),
+            "{found:?}"
+        );
+        assert!(scan.is_failing());
+    }
+}

@@ -1,6 +1,6 @@
 use gingham_agent::manifest::{parse, render};
 use gingham_agent::objects::{Kind, Object};
-use gingham_agent::store::{Claim, Directory, Event, Store, StoreError};
+use gingham_agent::store::{Claim, Directory, Event, Release, Store, StoreError};
 use gingham_model::{Block, BlockState, NodeName};
 use std::fs;
 use std::path::Path;
@@ -248,4 +248,111 @@ async fn a_claim_without_a_folder_names_it() {
         error.contains("blocks/.10-64-0-0-26.yaml") && error.contains("No such file"),
         "{error}"
     );
+}
+
+fn draining(cidr: &str, node: &str) -> Block {
+    Block {
+        state: BlockState::Draining,
+        ..block(cidr, node)
+    }
+}
+
+#[tokio::test]
+async fn a_block_of_ours_that_drains_can_be_released() {
+    let root = folders();
+    let mine = draining("10.64.0.0/26", "w1");
+    let name = put(root.path(), &mine);
+    let mut events = watch(root.path());
+    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    let store = store(root.path(), "w1");
+    assert_eq!(store.release(&mine).await.unwrap(), Release::Done);
+    until(&mut events, |e| {
+        *e == Event::Delete(Kind::Block, name.clone())
+    })
+    .await;
+    assert_eq!(store.release(&mine).await.unwrap(), Release::Gone);
+    let left = fs::read_dir(root.path().join("blocks")).unwrap();
+    assert_eq!(left.count(), 0, "nothing stays behind");
+    let next = block("10.64.0.0/26", "w2");
+    assert_eq!(store.claim(&next).await.unwrap(), Claim::Ours);
+}
+
+#[tokio::test]
+async fn a_block_that_is_no_longer_as_we_knew_it_is_not_released() {
+    let root = folders();
+    let store = store(root.path(), "w1");
+    let mine = draining("10.64.0.0/26", "w1");
+    for (there, why) in [
+        (block("10.64.0.0/26", "w1"), "is Active"),
+        (
+            draining("10.64.0.0/26", "w2"),
+            "is in the hands of node w2 (uid-w2) now",
+        ),
+        (
+            Block {
+                node_uid: "after".to_owned(),
+                ..mine.clone()
+            },
+            "is in the hands of node w1 (after) now",
+        ),
+    ] {
+        let name = put(root.path(), &there);
+        let kept = Release::Kept(why.to_owned());
+        assert_eq!(store.release(&mine).await.unwrap(), kept);
+        let text = fs::read_to_string(root.path().join(format!("blocks/{name}.yaml"))).unwrap();
+        let there = Object::Block(there);
+        assert_eq!(parse(Kind::Block, &name, &text).unwrap().object, there);
+    }
+    put_text(root.path(), "blocks/10-64-0-0-26.yaml", "{kind: Block");
+    let error = store.release(&mine).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+}
+
+fn put_text(root: &Path, file: &str, text: &str) {
+    fs::write(root.join(file), text).unwrap();
+}
+
+/// Whoever rewrites a block while it is released, by rename as a careful writer does: what was
+/// written is there in the end.
+#[tokio::test]
+async fn a_release_loses_no_rewrite() {
+    let root = folders();
+    let store = store(root.path(), "w1");
+    let mine = draining("10.64.0.0/26", "w1");
+    let again = render(&block("10.64.0.0/26", "w1"), None).unwrap();
+    for round in 0..200 {
+        let name = put(root.path(), &mine);
+        let path = root.path().join(format!("blocks/{name}.yaml"));
+        let aside = root.path().join("rewritten");
+        fs::write(&aside, &again).unwrap();
+        let (from, to) = (aside, path.clone());
+        let rewrite = tokio::task::spawn_blocking(move || fs::rename(from, to).unwrap());
+        let released = store.release(&mine).await.unwrap();
+        rewrite.await.unwrap();
+        let text = fs::read_to_string(&path);
+        let there = text.is_ok_and(|text| text == again);
+        assert!(there, "round {round}: {released:?}");
+    }
+}
+
+/// Changes among many files are found by their names, and lost ones by the look at everything.
+#[tokio::test]
+async fn changes_among_many_files_are_all_found() {
+    let root = folders();
+    for number in 0..5000 {
+        let (high, low) = (number / 256, number % 256);
+        put(root.path(), &block(&format!("10.{high}.{low}.0/24"), "w2"));
+    }
+    let mut events = watch(root.path());
+    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    for number in 0..50 {
+        let taken = block(&format!("10.0.{number}.0/24"), "w3");
+        let name = put(root.path(), &taken);
+        until(&mut events, |e| is_block(e, &taken)).await;
+        fs::remove_file(root.path().join(format!("blocks/{name}.yaml"))).unwrap();
+        until(&mut events, |e| {
+            *e == Event::Delete(Kind::Block, name.clone())
+        })
+        .await;
+    }
 }
