@@ -8,9 +8,9 @@
 //!   timer, retry ─────────────┘
 //! ```
 
+use crate::belief::Belief;
 use crate::claim::Unlisted;
 use crate::claiming::{self, Claiming};
-use crate::belief::Belief;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty, Marks};
 use crate::ear::Ear;
@@ -124,7 +124,9 @@ pub async fn run<S: Store>(
     tasks.spawn(until(stop.clone(), agent.ear().listen(monitor)));
     let nft = agent.ear().listen_to_nftables(nft_monitor, firewall::TABLE);
     tasks.spawn(until(stop.clone(), nft));
-    let debug_listen = config.debug.map_or("off".to_owned(), |address| address.to_string());
+    let debug_listen = config
+        .debug
+        .map_or("off".to_owned(), |address| address.to_string());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %config.node, boot = %agent.boot,
         run_dir = %config.run_dir.display(), health = %config.health,
         %debug_listen, monitor_buffer_bytes = buffer, "agent started");

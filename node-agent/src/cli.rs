@@ -25,6 +25,12 @@ pub enum Command {
     Status(Ask),
     /// Ask the running agent for its routes, as wanted and as the kernel has them
     Routes(Ask),
+    /// Ask the running agent what it would change now; exits with 1 if there is anything
+    Diff(Ask),
+    /// Ask the running agent what it would change if these objects were in force
+    Plan(PlanFile),
+    /// Tell the running agent that the mass removal it holds is meant
+    ConfirmRemovals(Ask),
 }
 
 /// How to run.
@@ -91,6 +97,17 @@ pub struct Ask {
         env = "GINGHAM_RUN_DIR"
     )]
     pub run_dir: PathBuf,
+}
+
+/// Objects to be tried.
+#[derive(Debug, Args)]
+pub struct PlanFile {
+    /// YAML file of one or several objects; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: PathBuf,
+    #[command(flatten)]
+    /// Whom to ask.
+    pub ask: Ask,
 }
 
 /// Form of an answer.

@@ -1,9 +1,9 @@
 //! Asks a running agent over its unix socket.
 
 use crate::run_dir;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,8 +28,11 @@ pub enum ClientError {
     /// It listens, and does not answer.
     #[error("the agent on {} has not answered within {DEADLINE:?}", .0.display())]
     Timeout(PathBuf),
+    /// It finds fault with what it was given.
+    #[error("{0}")]
+    Refused(String),
     /// It answered something else.
-    #[error("the agent on {} answered GET {path} with {answer}", socket.display())]
+    #[error("the agent on {} answered {path} with {answer}", socket.display())]
     Answer {
         /// The socket asked.
         socket: PathBuf,
@@ -45,12 +48,41 @@ pub enum ClientError {
 /// # Errors
 /// Nobody answers, not in time, or not with 200.
 pub async fn get(run_dir: &Path, path: &'static str) -> Result<Bytes, ClientError> {
+    let question = Question {
+        method: Method::GET,
+        path,
+        body: String::new(),
+    };
+    in_time(run_dir, question).await
+}
+
+/// What the agent with that run directory answers to `body`.
+///
+/// # Errors
+/// As [`get`]; [`ClientError::Refused`] when the agent finds fault with the body.
+pub async fn post(run_dir: &Path, path: &'static str, body: String) -> Result<Bytes, ClientError> {
+    let question = Question {
+        method: Method::POST,
+        path,
+        body,
+    };
+    in_time(run_dir, question).await
+}
+
+struct Question {
+    method: Method,
+    path: &'static str,
+    body: String,
+}
+
+async fn in_time(run_dir: &Path, question: Question) -> Result<Bytes, ClientError> {
     let socket = run_dir::socket(run_dir);
-    let asked = tokio::time::timeout(DEADLINE, ask(&socket, path)).await;
+    let asked = tokio::time::timeout(DEADLINE, ask(&socket, question)).await;
     asked.map_err(|_| ClientError::Timeout(socket.clone()))?
 }
 
-async fn ask(socket: &Path, path: &'static str) -> Result<Bytes, ClientError> {
+async fn ask(socket: &Path, question: Question) -> Result<Bytes, ClientError> {
+    let Question { method, path, body } = question;
     let answer = |answer: String| ClientError::Answer {
         socket: socket.to_owned(),
         path,
@@ -68,20 +100,32 @@ async fn ask(socket: &Path, path: &'static str) -> Result<Bytes, ClientError> {
         .map_err(broken)?;
     // It ends with the answer, or with this process.
     tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(hyper::header::HOST, "localhost")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(Bytes::from(body)))
         .map_err(|error| answer(error.to_string()))?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
     let body = Limited::new(response.into_body(), LARGEST).collect().await;
     let body = body.map_err(|error| answer(error.to_string()))?.to_bytes();
-    if status == StatusCode::OK {
-        Ok(body)
-    } else {
-        Err(answer(format!(
-            "{status}: {}",
-            String::from_utf8_lossy(&body)
-        )))
+    match status {
+        StatusCode::OK => Ok(body),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(ClientError::Refused(fault(&body))),
+        _ => {
+            let text = String::from_utf8_lossy(&body);
+            Err(answer(format!("{status}: {text}")))
+        }
+    }
+}
+
+/// The agent's sentence about a body it refuses.
+fn fault(body: &[u8]) -> String {
+    let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let sentence = document.as_ref().and_then(|d| d["error"].as_str());
+    match sentence {
+        Some(sentence) => sentence.to_owned(),
+        None => String::from_utf8_lossy(body).into_owned(),
     }
 }

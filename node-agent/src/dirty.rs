@@ -153,10 +153,7 @@ impl Dirty {
 
     /// Whether a mark of a kernel's cause is set.
     pub fn is_of_kernel(&self) -> bool {
-        self.marks()
-            .causes
-            .keys()
-            .any(|cause| cause.is_of_kernel())
+        self.marks().causes.keys().any(|cause| cause.is_of_kernel())
     }
 
     /// Whether a mark of any other cause is set.

@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::rehearsal;
 use crate::routes::guard::Mass;
 use crate::snapshot::Known;
-use crate::status::VERSION;
+use crate::status::{Confirmed, VERSION};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -180,7 +180,8 @@ async fn confirm_removals(State(served): State<Served>) -> Response {
     match (asked.await, answered.await) {
         (Ok(()), Ok(held)) => {
             let confirmed = held.map(|mass| mass.routes).unwrap_or_default();
-            Json(json!({"version": VERSION, "confirmed": confirmed})).into_response()
+            let version = VERSION;
+            Json(Confirmed { version, confirmed }).into_response()
         }
         _ => error(StatusCode::SERVICE_UNAVAILABLE),
     }

@@ -6,9 +6,7 @@
 
 use crate::dirty::Cause;
 use crate::links::Links;
-use gingham_model::{
-    Family, Owner, Prefix, Route, RouteKey, TABLE_MAIN, gateway,
-};
+use gingham_model::{Family, Owner, Prefix, Route, RouteKey, TABLE_MAIN, gateway};
 use gingham_netlink::monitor::{Notice, Object, Op};
 use gingham_netlink::{Address, Link, Neighbour};
 use std::collections::{BTreeMap, BTreeSet};

@@ -56,7 +56,9 @@ fn conflict((route, standing): &(Route, Standing)) -> Option<String> {
         return None;
     };
     let prefix = route.key.prefix;
-    Some(format!("route {prefix}: a foreign one stands in its way, {rival}"))
+    Some(format!(
+        "route {prefix}: a foreign one stands in its way, {rival}"
+    ))
 }
 
 /// Logs the changes of a round.

@@ -3,7 +3,8 @@
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use gingham_agent::agent::{self, Config};
-use gingham_agent::cli::{Ask, Cli, Command, LogFormat, Output, Run};
+use gingham_agent::cli::{Ask, Cli, Command, LogFormat, Output, PlanFile, Run};
+use gingham_agent::status::{Confirmed, Rehearsal};
 use gingham_agent::store::Directory;
 use gingham_agent::{client, table};
 use std::io::{IsTerminal, Write};
@@ -18,7 +19,7 @@ const STUCK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match start() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Our messages hold their causes already, so no `{:#}`. Without stderr nobody can be
             // told.
@@ -28,17 +29,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<()> {
+fn start() -> Result<ExitCode> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Run(command) => run(command).await,
-            Command::Status(ask) => status(&ask).await,
-            Command::Routes(ask) => routes(&ask).await,
+            Command::Run(command) => run(command).await?,
+            Command::Status(ask) => status(&ask).await?,
+            Command::Routes(ask) => routes(&ask).await?,
+            Command::Diff(ask) => return diff(&ask).await,
+            Command::Plan(command) => plan(&command).await?,
+            Command::ConfirmRemovals(ask) => confirm_removals(&ask).await?,
         }
+        Ok(ExitCode::SUCCESS)
     });
     runtime.shutdown_timeout(STUCK);
     outcome
@@ -91,6 +96,40 @@ async fn routes(ask: &Ask) -> Result<()> {
     print(ask, &body, |routes| table::routes(&routes))
 }
 
+/// As diff(1) does: 1 says that there is a difference.
+async fn diff(ask: &Ask) -> Result<ExitCode> {
+    let body = client::get(&ask.run_dir, "/v1/diff").await?;
+    let rehearsal: Rehearsal = read(&body)?;
+    print(ask, &body, |rehearsal| table::rehearsal(&rehearsal))?;
+    Ok(match rehearsal.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+async fn plan(command: &PlanFile) -> Result<()> {
+    let file = &command.filename;
+    let objects = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()),
+        _ => std::fs::read_to_string(file),
+    };
+    let objects = objects.map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    let body = client::post(&command.ask.run_dir, "/v1/plan", objects).await;
+    let body = body.map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    print(&command.ask, &body, |rehearsal| {
+        table::rehearsal(&rehearsal)
+    })
+}
+
+async fn confirm_removals(ask: &Ask) -> Result<()> {
+    let path = "/v1/confirm-removals";
+    let body = client::post(&ask.run_dir, path, String::new()).await?;
+    print(ask, &body, |answer: Confirmed| match answer.confirmed {
+        0 => "no mass removal is held\n".to_owned(),
+        routes => format!("{routes} routes will be removed\n"),
+    })
+}
+
 /// JSON is passed on as it came, so that a newer agent's fields are not lost.
 fn print<T: serde::de::DeserializeOwned>(
     ask: &Ask,
@@ -102,12 +141,14 @@ fn print<T: serde::de::DeserializeOwned>(
             let value: serde_json::Value = serde_json::from_slice(body)?;
             serde_json::to_string_pretty(&value)? + "\n"
         }
-        Output::Table => table(
-            serde_json::from_slice(body)
-                .map_err(|error| anyhow!("the agent's answer cannot be read: {error}"))?,
-        ),
+        Output::Table => table(read(body)?),
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| anyhow!("stdout: {error}"))
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| anyhow!("the agent's answer cannot be read: {error}"))
 }

@@ -54,7 +54,9 @@ pub fn documents(text: &str) -> Vec<Result<Parsed, (String, Invalid)>> {
         let called = format!("{} {}", kind.unwrap_or("?"), name.unwrap_or("?"));
         let object = || {
             let kinds = Kind::ALL.into_iter();
-            let kind = kinds.into_iter().find(|k| Some(k.to_string().as_str()) == kind);
+            let kind = kinds
+                .into_iter()
+                .find(|k| Some(k.to_string().as_str()) == kind);
             let kind = kind.ok_or_else(|| {
                 let all = Kind::ALL.map(|kind| kind.to_string()).join(", ");
                 Invalid(format!("kind: must be one of {all}"))

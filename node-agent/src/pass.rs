@@ -205,7 +205,12 @@ impl Pass {
         let set = nft.set(&wanted);
         if let Ok(outcome @ (Outcome::Installed | Outcome::Replaced | Outcome::Repaired)) = set {
             let sources = wanted.masqueraded.len();
-            tracing::info!(?outcome, table = "inet gingham", sources, "firewall written");
+            tracing::info!(
+                ?outcome,
+                table = "inet gingham",
+                sources,
+                "firewall written"
+            );
         }
         let set = set.map_err(|error| format!("nftables table inet gingham: {error}"));
         Some((wanted, set))

@@ -2,9 +2,9 @@
 
 use crate::cluster::{Cluster, SourceView};
 use crate::dirty::Cause;
+use crate::links::Links;
 use crate::pass::Seen;
 use crate::plan::{self, Removals};
-use crate::links::Links;
 use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
 use crate::status::{RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
@@ -54,7 +54,12 @@ impl Known {
             return reasons;
         };
         reasons.extend(seen.published.clone().err().unwrap_or_default());
-        reasons.extend(seen.sysctls.failures.iter().map(|failure| failure.error.clone()));
+        reasons.extend(
+            seen.sysctls
+                .failures
+                .iter()
+                .map(|failure| failure.error.clone()),
+        );
         let firewall = seen.firewall.as_ref();
         reasons.extend(firewall.and_then(|(_, set)| set.clone().err()));
         reasons.extend(seen.pods.troubles.iter().cloned());
@@ -102,8 +107,10 @@ impl Known {
             removals_held: seen.map_or_else(Vec::new, held),
             routes: seen.map(counts).unwrap_or_default(),
             skipped: plan.map(|plan| plan.skipped.clone()).unwrap_or_default(),
-            disputes: plan.map(|plan| plan.disputes.clone()).unwrap_or_default(),
-            sysctls: seen.map(|seen| seen.sysctls.failures.clone()).unwrap_or_default(),
+            disputes: seen.map(disputes).unwrap_or_default(),
+            sysctls: seen
+                .map(|seen| seen.sysctls.failures.clone())
+                .unwrap_or_default(),
             round: self.round.clone(),
         }
     }
@@ -116,6 +123,10 @@ impl Known {
             routes: seen.map(routes).unwrap_or_default(),
         }
     }
+}
+
+fn disputes(seen: &Seen) -> Vec<String> {
+    seen.plan.disputes.iter().map(ToString::to_string).collect()
 }
 
 fn counts(seen: &Seen) -> BTreeMap<String, usize> {

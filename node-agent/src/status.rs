@@ -194,6 +194,15 @@ pub struct ChangeStatus {
     pub node: Option<NodeName>,
 }
 
+/// The answer to `POST /v1/confirm-removals`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// [`VERSION`].
+    pub version: u32,
+    /// How many routes were held and will go now.
+    pub confirmed: usize,
+}
+
 /// What would become of the nftables table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

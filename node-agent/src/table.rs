@@ -1,7 +1,10 @@
 //! The documents for people: aligned, and in the same order every time. Pure.
 
-use crate::status::{RouteStatus, Routes, Status};
+use crate::screen::Skipped;
+use crate::status::{FirewallStatus, Rehearsal, Routes, Status};
+use gingham_model::NodeName;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 /// Rows of text as columns, two blanks apart.
 fn aligned(rows: &[Vec<String>]) -> String {
@@ -28,48 +31,101 @@ fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(ToString::to_string).collect()
 }
 
+fn dash(text: String) -> String {
+    match text.is_empty() {
+        true => "-".to_owned(),
+        false => text,
+    }
+}
+
+fn joined(via: &[IpAddr]) -> String {
+    let via: Vec<String> = via.iter().map(ToString::to_string).collect();
+    dash(via.join(","))
+}
+
+fn node(node: Option<&NodeName>) -> String {
+    dash(node.map(ToString::to_string).unwrap_or_default())
+}
+
 /// The routes, one a line.
 pub fn routes(routes: &Routes) -> String {
     let mut rows = vec![row(&["KIND", "PREFIX", "VIA", "DEV", "NODE", "STATE"])];
     rows.extend(routes.routes.iter().map(|route| {
-        let RouteStatus {
-            kind,
-            prefix,
-            via,
-            dev,
-            node,
-            state,
-            detail,
-        } = route;
-        let via: Vec<String> = via.iter().map(ToString::to_string).collect();
-        let node = node.as_ref().map(ToString::to_string);
-        let state = match detail {
-            Some(detail) => format!("{state}: {detail}"),
-            None => state.clone(),
-        };
-        let dash = |text: String| {
-            if text.is_empty() {
-                "-".to_owned()
-            } else {
-                text
-            }
+        let state = match &route.detail {
+            Some(detail) => format!("{}: {detail}", route.state),
+            None => route.state.clone(),
         };
         vec![
-            kind.clone(),
-            prefix.to_string(),
-            dash(via.join(",")),
-            dash(dev.join(",")),
-            dash(node.unwrap_or_default()),
+            route.kind.clone(),
+            route.prefix.to_string(),
+            joined(&route.via),
+            dash(route.dev.join(",")),
+            node(route.node.as_ref()),
             state,
         ]
     }));
     aligned(&rows)
 }
 
+/// What a round would do.
+pub fn rehearsal(rehearsal: &Rehearsal) -> String {
+    let mut text = String::new();
+    if rehearsal.is_empty() {
+        text.push_str("nothing would change\n");
+    }
+    if !rehearsal.changes.is_empty() {
+        let mut rows = vec![row(&["OP", "KIND", "PREFIX", "VIA", "DEV", "NODE"])];
+        rows.extend(rehearsal.changes.iter().map(|change| {
+            vec![
+                change.op.clone(),
+                dash(change.kind.clone()),
+                change.prefix.to_string(),
+                joined(&change.via),
+                dash(change.dev.join(",")),
+                node(change.node.as_ref()),
+            ]
+        }));
+        text.push_str(&aligned(&rows));
+    }
+    let firewall = match &rehearsal.firewall {
+        FirewallStatus::Unchanged => Vec::new(),
+        FirewallStatus::Differs => vec!["would be replaced".to_owned()],
+        FirewallStatus::Unknown(why) => vec![format!("unknown: {why}")],
+    };
+    list(&mut text, "nftables table inet gingham", &firewall);
+    list(&mut text, "node.json", &rehearsal.node_state);
+    list(
+        &mut text,
+        "node.json would stay because",
+        &rehearsal.unpublished,
+    );
+    let left = rehearsal.left.iter();
+    let left: Vec<String> = left
+        .map(|route| {
+            let detail = route.detail.as_deref().unwrap_or_default();
+            format!("{} {}: {}: {detail}", route.kind, route.prefix, route.state)
+        })
+        .collect();
+    list(&mut text, "Left as they are", &left);
+    list(
+        &mut text,
+        "Blocks without a route",
+        &skipped(&rehearsal.skipped),
+    );
+    text
+}
+
+fn skipped(skipped: &[Skipped]) -> Vec<String> {
+    let lines = skipped.iter();
+    let lines = lines.map(|s| format!("{} of node {}: {}", s.block, s.node, s.reason));
+    lines.collect()
+}
+
 /// The status, a paragraph for each part that has something to say.
 pub fn status(status: &Status) -> String {
     let mut text = summary(status);
     list(&mut text, "Not ready because", &status.reasons);
+    list(&mut text, "To know", &status.notices);
     let mut rows = vec![row(&["SOURCE", "STATE", "OBJECTS"])];
     rows.extend(status.sources.iter().map(|source| {
         let state = match &source.error {
@@ -109,11 +165,11 @@ pub fn status(status: &Status) -> String {
     };
     because("No further block because of", &status.claims);
     because("Removals held because of", &status.removals_held);
-    let skipped = status.skipped.iter();
-    let skipped: Vec<String> = skipped
-        .map(|s| format!("{} of node {}: {}", s.block, s.node, s.reason))
-        .collect();
-    list(&mut text, "Blocks without a route", &skipped);
+    list(
+        &mut text,
+        "Blocks without a route",
+        &skipped(&status.skipped),
+    );
     list(&mut text, "Addresses of several nodes", &status.disputes);
     text
 }
@@ -180,6 +236,7 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::RouteStatus;
 
     fn route(kind: &str, prefix: &str, via: &[&str], detail: Option<&str>) -> RouteStatus {
         RouteStatus {

@@ -142,7 +142,8 @@ impl Wired {
             }
             tracing::info!(part, %link, %pod, %repair, "pod repaired");
             *self.repaired.entry(part).or_default() += 1;
-            let culprit = route(&repair).and_then(|key| Some((key, pass.marks.culprits.get(&key)?)));
+            let culprit =
+                route(&repair).and_then(|key| Some((key, pass.marks.culprits.get(&key)?)));
             if let Some((key, culprit)) = culprit.filter(|(_, culprit)| culprit.port != 0) {
                 fights.repaired(&key, culprit.clone(), now);
             }

@@ -169,7 +169,11 @@ mod tests {
             said,
             "a fight: repaired 12 times, broken by netlink port 77 (ip)"
         );
-        assert_eq!(fights.pausing(&"route", now), None, "then it is tried again");
+        assert_eq!(
+            fights.pausing(&"route", now),
+            None,
+            "then it is tried again"
+        );
         assert_eq!(fights.all().count(), 1);
         fights.prune(now + PEACE);
         assert_eq!(fights.all().count(), 0);

@@ -139,9 +139,8 @@ impl Guard {
     }
 
     fn note(&mut self, asked: &Asked<'_>, now: Instant) {
-        let superfluous = |key: &RouteKey| {
-            asked.standing.contains_key(key) && !asked.wanted.contains_key(key)
-        };
+        let superfluous =
+            |key: &RouteKey| asked.standing.contains_key(key) && !asked.wanted.contains_key(key);
         self.since.retain(|key, _| superfluous(key));
         for key in asked.standing.keys().filter(|key| superfluous(key)) {
             self.since.entry(*key).or_insert(now);

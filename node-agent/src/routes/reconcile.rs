@@ -248,7 +248,6 @@ impl Memory {
         let pauses = self.fights.next(order.now);
         round.again = round.again.into_iter().chain(pauses).min();
     }
-
 }
 
 impl Order<'_> {

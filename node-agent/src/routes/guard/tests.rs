@@ -79,7 +79,11 @@ fn a_list_that_stays_so_is_believed_in_the_end() {
     assert_eq!(verdict.again, Some(now + HOLD));
     let mass = verdict.mass.unwrap();
     assert_eq!((mass.losing, mass.all, mass.routes), (9, 10, 9));
-    assert!(ask(&mut guard, &standing, &wanted, now + HOLD).held.is_empty());
+    assert!(
+        ask(&mut guard, &standing, &wanted, now + HOLD)
+            .held
+            .is_empty()
+    );
 
     // Back in between: the clock starts anew.
     let mut guard = Guard::default();
