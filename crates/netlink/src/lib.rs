@@ -3,16 +3,21 @@
 //! ```text
 //!   link::create_veth(..)  ┐
 //!   address::add(..)       │ Request: one message and what to call it in an error
-//!   neighbour::set(..)     ├──────────► Socket::run ──► one datagram, one ACK each
-//!   route::change(..)      ┘
-//!                           links, addresses, routes ◄── Socket::dump (strict, retried)
+//!   neighbour::set(..)     ├──────────► Socket::run, run_each ──► one ACK each
+//!   route::replace(..)     ┘
+//!   Change (of routes) ───────────────► Socket::apply
+//!                  links, addresses, neighbours, routes ◄── Socket::dump (strict, retried)
+//!
+//!                         Notice { op, object, port } ◄── Monitor     what changes, at once
+//!                                   names of tables   ◄── NftMonitor
 //!
 //!   Netns::visit(|| Socket::open(..))   a socket stays where it was opened
 //! ```
 //!
-//! A request is a value made without the kernel; [`Socket`] is the only thing that talks to it. It
-//! matches sequence and port, wants an ACK for everything, keeps the kernel's own words for an
-//! error, takes an interrupted dump for what it is, and waits no longer than it was told.
+//! A request is a value made without the kernel; [`Socket`] is the only thing that asks something of
+//! it. It matches sequence and port, wants an ACK for everything, keeps the kernel's own words for
+//! an error, takes an interrupted dump for what it is, and waits no longer than it was told. The
+//! monitors only listen, and never wait.
 //!
 //! This crate must not decide anything: what should be so is the caller's. It knows of no async
 //! runtime; a call takes microseconds.

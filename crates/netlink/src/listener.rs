@@ -12,11 +12,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// charges its own book-keeping too. A route event is charged about 830 bytes.
 pub(crate) const EVENT_BUFFER: usize = 16 * 1024 * 1024;
 
-/// The kernel builds no event larger than this (`NLMSG_GOODSIZE`, and a link's with many virtual
-/// functions); a larger one would be cut and then not be readable.
+/// Room for one datagram. Events are some hundred bytes long, those of nftables up to a few pages
+/// (`NLMSG_GOODSIZE`). A longer one would be cut, and then not be readable.
 const DATAGRAM: usize = 64 * 1024;
 
-/// Less than the smallest event is charged with.
+/// Less than the smallest event is charged.
 const SMALLEST_CHARGE: usize = 512;
 
 /// A non-blocking socket in multicast groups.

@@ -1,8 +1,8 @@
 //! The monitor: what happens to links, addresses, neighbours, routes and next hops, as it happens.
 //!
 //! ```text
-//!   kernel ── multicast ──► filter (ports to ignore) ──► 16 MiB ──► hear() ──► Notice { op, object, port }
-//!                                                          └─ full: Overrun, read everything back
+//!   kernel ──► filter: ports to ignore ──► buffer ──► hear() ──► Notice { op, object, port }
+//!                                             └ full ─────────► Overrun: read everything back
 //! ```
 //!
 //! An event is a hint to look, not the truth: some changes have none. IPv4 routes go without one
@@ -76,7 +76,8 @@ pub enum Heard {
 }
 
 /// Listens to the namespace of the thread that opened it, and stays there wherever it is carried.
-/// Reading never blocks: wait for the file descriptor to become readable.
+/// Reading never blocks: wait for the file descriptor to become readable, then hear until
+/// [`Heard::Nothing`].
 pub struct Monitor {
     listener: Listener,
     ignored: BTreeSet<u32>,
@@ -153,5 +154,75 @@ impl AsFd for Monitor {
 impl AsRawFd for Monitor {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW_LINK: u16 = 16;
+    const NEW_ROUTE: u16 = 24;
+    const NEW_NEIGHBOUR: u16 = 28;
+
+    /// A message of port 7.
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + body.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend(7u32.to_ne_bytes());
+        bytes.extend(body);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn heard(datagram: &[u8]) -> Result<usize, DecodeError> {
+        notices(datagram, &BTreeSet::from([8])).map(|notices| notices.len())
+    }
+
+    /// Any body of this family, with an attribute far too long.
+    fn broken(family: u8) -> Vec<u8> {
+        let mut body = vec![family];
+        body.resize(32, 0xff);
+        body
+    }
+
+    #[test]
+    fn what_is_not_of_interest_is_not_even_read() {
+        let (v6, bridge) = (broken(10), broken(7));
+        let datagram = [
+            message(NEW_LINK, &v6),
+            message(NEW_LINK + 1, &bridge),
+            message(NEW_NEIGHBOUR, &bridge),
+            message(NEW_ROUTE, &broken(5)),
+            message(80, &v6),
+        ];
+        assert_eq!(heard(&datagram.concat()).unwrap(), 0);
+        let broken = message(NEW_ROUTE, &v6);
+        assert!(notices(&broken, &BTreeSet::from([7])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_should_be_readable_and_is_not_is_told() {
+        for (kind, family) in [(NEW_LINK, 0), (20, 2), (NEW_ROUTE, 10), (NEW_NEIGHBOUR, 2)] {
+            let error = heard(&message(kind, &broken(family))).unwrap_err();
+            let event = format!("event of type {kind}");
+            assert!(error.to_string().contains(&event), "{error}");
+        }
+        assert!(heard(&message(104, &[2, 0, 0, 0, 0, 0, 0, 0])).is_err());
+        assert!(heard(&message(NEW_ROUTE, &[])).is_err());
+        let whole = message(NEW_LINK, &broken(10));
+        assert!(heard(&whole[..whole.len() - 4]).is_err());
+        assert!(heard(&whole[..8]).is_err());
+    }
+
+    /// As wireless drivers send it: no MTU, no group.
+    #[test]
+    fn a_part_of_a_link_is_not_taken_for_the_link() {
+        let mut body = vec![0; 16];
+        body.extend([8, 0, 3, 0]);
+        body.extend(b"wl0\0");
+        assert_eq!(heard(&message(NEW_LINK, &body)).unwrap(), 0);
     }
 }

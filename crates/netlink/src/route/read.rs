@@ -85,10 +85,14 @@ fn target(header: &RouteHeader, parts: Parts) -> Target {
     }
     let is_v6 = header.address_family == AddressFamily::Inet6;
     if let Some(hops) = parts.hops {
-        let hops: Option<BTreeSet<NextHop>> = hops.iter().map(next_hop).collect();
-        return hops
+        let hops: Option<Vec<NextHop>> = hops.iter().map(next_hop).collect();
+        // IPv4 keeps them in the order given and wants it again for a removal; ours ascend.
+        let ours = hops.filter(|hops| is_v6 || hops.is_sorted_by(|one, next| one < next));
+        return ours
             .filter(|hops| !hops.is_empty())
-            .map_or(Target::Foreign, Target::Via);
+            .map_or(Target::Foreign, |hops| {
+                Target::Via(hops.into_iter().collect())
+            });
     }
     match (parts.gateway, parts.dev) {
         (Some(via), Some(dev)) => Target::Via(BTreeSet::from([NextHop { via, dev }])),

@@ -146,6 +146,19 @@ fn a_route_that_is_not_ours_any_more_is_removed_by_key_and_protocol() {
     }
 }
 
+/// The kernel would not find it by our next hops: in another order, or one of them twice.
+#[test]
+fn next_hops_not_in_our_order_are_a_foreign_hands() {
+    let mut pair = connected();
+    for hops in [["23", "22"], ["22", "22"]] {
+        let hops = hops.map(|last| format!("nexthop via 10.1.0.{last} dev gh0"));
+        V4.append(&pair, 201, ("unicast", &hops.join(" ")));
+        assert_eq!(V4.copies(&mut pair.host), [Target::Foreign]);
+        V4.remove(&mut pair.host, &Target::Foreign);
+        assert!(V4.copies(&mut pair.host).is_empty());
+    }
+}
+
 /// IPv6 joins the routers of one key to one route, whoever gave them.
 #[test]
 fn of_an_ipv6_route_only_our_own_next_hops_go() {
