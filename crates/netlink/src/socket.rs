@@ -137,7 +137,7 @@ impl Socket {
         }
         let unanswered = requests.iter().skip(outcomes.len());
         let unanswered = unanswered.map(|request| Err(request.failed(Cause::Unanswered)));
-        outcomes.extend(unanswered.collect::<Vec<_>>());
+        outcomes.extend(unanswered);
         outcomes
     }
 
@@ -149,11 +149,9 @@ impl Socket {
         deadline: Instant,
         outcomes: &mut Vec<Result<(), Error>>,
     ) -> bool {
-        let (Some(leader), first) = (batch.first(), self.sequence.wrapping_add(1)) else {
-            return true;
-        };
+        let first = self.sequence.wrapping_add(1);
         if let Err(cause) = self.send(batch, 0) {
-            outcomes.push(Err(leader.failed(cause)));
+            outcomes.extend(batch.first().map(|leader| Err(leader.failed(cause))));
             return false;
         }
         for (position, request) in (0u32..).zip(batch) {
