@@ -20,6 +20,7 @@ use crate::giving_back::GivingBack;
 use crate::http::{self, Asked};
 use crate::interest::Interest;
 use crate::journal::{self, Journal};
+use crate::metrics::{self, Metrics};
 use crate::pass::{self, Hands, Pass, Seen};
 use crate::routes::reconcile::Memory;
 use crate::run_dir::{RunDir, RunDirError};
@@ -36,7 +37,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -58,7 +59,12 @@ pub struct Config {
     pub health: SocketAddr,
     /// Where the debug endpoint answers besides its socket.
     pub debug: Option<SocketAddr>,
+    /// Where the metrics are; `None` is the node's first InternalIP, port [`METRICS_PORT`].
+    pub metrics: Option<SocketAddr>,
 }
+
+/// Where Prometheus finds an agent.
+pub const METRICS_PORT: u16 = 9179;
 
 /// Why an agent cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +121,10 @@ pub async fn run<S: Store>(
         questions,
     };
     http::serve(&endpoints, &served, &stop, &mut tasks).await?;
+    let node_ip = metrics::Listen::NodeIp(METRICS_PORT);
+    let listen = config.metrics.map_or(node_ip, metrics::Listen::At);
+    let scraped = metrics::serve(listen, agent.metrics.clone(), agent.shown.subscribe());
+    tasks.spawn(until(stop.clone(), scraped));
     let (sender, events) = mpsc::channel(64);
     let cluster = agent.store.watch(sender);
     tasks.spawn(until(stop.clone(), async move { Ok(cluster.await?) }));
@@ -190,7 +200,7 @@ struct Agent<S> {
     shown: watch::Sender<Shown>,
     interest: watch::Sender<Arc<Interest>>,
     own_port: Arc<AtomicU32>,
-    overruns: Arc<AtomicU64>,
+    metrics: Metrics,
     random: RandomState,
 }
 
@@ -235,7 +245,7 @@ impl<S: Store> Agent<S> {
             }),
             interest: watch::Sender::default(),
             own_port,
-            overruns: Arc::default(),
+            metrics: Metrics::new(),
             random: RandomState::new(),
         }
     }
@@ -245,7 +255,7 @@ impl<S: Store> Agent<S> {
             dirty: self.dirty.clone(),
             interest: self.interest.subscribe(),
             own_port: Arc::clone(&self.own_port),
-            overruns: Arc::clone(&self.overruns),
+            overruns: self.metrics.overruns.clone(),
         }
     }
 
@@ -363,6 +373,7 @@ impl<S: Store> Agent<S> {
         self.round = snapshot::round(&self.round, causes, start.elapsed());
         match result {
             Ok(seen) => {
+                self.metrics.count(&seen, &pass.marks, start.elapsed());
                 journal::changes(&seen, causes);
                 self.round.applied = seen.round.applied.len();
                 self.round.applied_since_start += self.round.applied;

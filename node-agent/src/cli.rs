@@ -56,6 +56,9 @@ pub struct Run {
     /// Where the debug endpoint answers besides its socket, such as 127.0.0.1:9177
     #[arg(long, value_name = "ADDR", value_parser = loopback)]
     pub debug_listen: Option<SocketAddr>,
+    /// Where /metrics answers; by default on the node's first InternalIP, port 9179
+    #[arg(long, value_name = "ADDR", env = "GINGHAM_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Form of the log lines on stderr
     #[arg(
         long,

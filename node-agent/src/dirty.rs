@@ -44,6 +44,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether something happened, rather than that it is time to look.
+    pub fn is_an_event(self) -> bool {
+        self.is_of_kernel() || matches!(self, Cause::Cluster)
+    }
+
     /// Whether it is news of the kernel, where seconds count.
     pub fn is_of_kernel(self) -> bool {
         use Cause::{Addresses, Firewall, ForeignRoutes, Links, Overrun, Pods, Routes};

@@ -7,10 +7,11 @@ use crate::interest::Interest;
 use gingham_model::{Owner, RouteKey, TABLE_MAIN};
 use gingham_netlink::monitor::{Heard, Monitor, Notice, Object, Op};
 use gingham_netlink::nft::{NftHeard, NftMonitor};
+use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
@@ -24,7 +25,7 @@ pub(crate) struct Ear {
     /// The netlink port of our own requests; what it brings about is no news.
     pub(crate) own_port: Arc<AtomicU32>,
     /// How often the kernel had more to say than its buffer held.
-    pub(crate) overruns: Arc<AtomicU64>,
+    pub(crate) overruns: Counter,
 }
 
 impl Ear {
@@ -86,7 +87,7 @@ impl Ear {
     }
 
     fn overrun(&self) {
-        self.overruns.fetch_add(1, Ordering::Relaxed);
+        self.overruns.inc();
         self.dirty.mark(Cause::Overrun);
     }
 

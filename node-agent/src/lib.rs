@@ -37,6 +37,7 @@ mod journal;
 pub mod links;
 pub mod managers;
 pub mod manifest;
+mod metrics;
 pub mod nft;
 pub mod objects;
 pub mod pass;

@@ -71,6 +71,7 @@ async fn run(command: Run) -> Result<()> {
         run_dir: command.run_dir,
         health: command.health_listen,
         debug: command.debug_listen,
+        metrics: command.metrics_listen,
     };
     Ok(agent::run(config, store, stop).await?)
 }

@@ -194,6 +194,7 @@ impl Pass {
     /// While not all is known that the table depends on, the one that stands is better.
     fn firewall(&self, nft: &mut Nft) -> Option<(Firewall, Result<Outcome, String>)> {
         let before = self.before.as_ref().and_then(|seen| seen.firewall.clone());
+        let before = before.map(|(wanted, set)| (wanted, set.map(|_| Outcome::Unchanged)));
         if self.cluster.synced(&self.me).is_err() {
             return before;
         }

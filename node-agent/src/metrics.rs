@@ -1,0 +1,346 @@
+//! What is counted and measured, for Prometheus.
+//!
+//! Counters grow as things happen; gauges are filled in when somebody scrapes, from what is known
+//! since the last round.
+
+mod endpoint;
+
+pub(crate) use endpoint::{Listen, serve};
+
+use crate::dirty::{Cause, Marks};
+use crate::nft::Outcome;
+use crate::pass::Seen;
+use crate::routes::standing::Standing;
+use crate::snapshot::{self, Known};
+use crate::source::State;
+use gingham_model::{Change, Family as IpFamily};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Labels in their order.
+type Labels = Vec<(&'static str, String)>;
+type Counters = Family<Labels, Counter>;
+type Gauges = Family<Labels, Gauge>;
+
+/// The counters and gauges of an agent. A clone is the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    /// How often the kernel had more to say than its buffer held.
+    pub(crate) overruns: Counter,
+    route_changes: Counters,
+    route_repairs: Counters,
+    pod_repairs: Counters,
+    lease_settlements: Counters,
+    firewall_writes: Counters,
+    event_to_kernel: Histogram,
+    round_duration: Histogram,
+    gauges: AtScrape,
+}
+
+/// What is filled in at each scrape.
+#[derive(Clone, Debug, Default)]
+struct AtScrape {
+    routes_desired: Gauges,
+    routes_observed: Gauges,
+    route_conflicts: Gauges,
+    route_fights: Gauge,
+    removals_held: Gauge,
+    blocks_skipped: Gauge,
+    addresses: Gauges,
+    objects: Gauges,
+    source_synced: Gauges,
+    refused: Gauges,
+    ready: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Metrics {
+            registry: Arc::default(),
+            overruns: Counter::default(),
+            route_changes: Counters::default(),
+            route_repairs: Counters::default(),
+            pod_repairs: Counters::default(),
+            lease_settlements: Counters::default(),
+            firewall_writes: Counters::default(),
+            event_to_kernel: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            round_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            gauges: AtScrape::default(),
+        };
+        let mut registry = Registry::with_prefix("gingham");
+        metrics.register(&mut registry);
+        metrics.gauges.register(&mut registry);
+        Metrics {
+            registry: Arc::new(Mutex::new(registry)),
+            ..metrics
+        }
+    }
+
+    fn register(&self, to: &mut Registry) {
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        to.register("build", "The program", version);
+        let counters = [
+            (
+                "route_changes",
+                "Changes of routes, by op and result",
+                &self.route_changes,
+            ),
+            (
+                "route_repairs",
+                "Routes repaired, by what a foreign hand had done",
+                &self.route_repairs,
+            ),
+            (
+                "pod_repairs",
+                "Parts of pods' host ends repaired",
+                &self.pod_repairs,
+            ),
+            (
+                "lease_settlements",
+                "Disagreements of leases and kernel settled, by kind",
+                &self.lease_settlements,
+            ),
+            (
+                "firewall_writes",
+                "Writes of the nftables table, by outcome",
+                &self.firewall_writes,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            to.register(name, help, counter.clone());
+        }
+        let overruns = "Times the kernel had more news than its buffer held";
+        to.register("netlink_overruns", overruns, self.overruns.clone());
+        let histograms = [
+            (
+                "event_to_kernel",
+                "From an event to the read-back of the change it led to",
+                &self.event_to_kernel,
+            ),
+            (
+                "round_duration",
+                "Length of a look at everything",
+                &self.round_duration,
+            ),
+        ];
+        for (name, help, histogram) in histograms {
+            to.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+    }
+
+    /// Counts what a round did.
+    pub(crate) fn count(&self, seen: &Seen, marks: &Marks, took: Duration) {
+        self.round_duration.observe(took.as_secs_f64());
+        let applied = seen.round.applied.iter().map(|change| (change, "ok"));
+        let failed = seen
+            .round
+            .failed
+            .iter()
+            .map(|(change, _)| (change, "error"));
+        for (change, result) in applied.chain(failed) {
+            let labels = vec![("op", op(change).to_owned()), ("result", result.to_owned())];
+            self.route_changes.get_or_create(&labels).inc();
+        }
+        for damage in seen.round.repaired.values() {
+            add(&self.route_repairs, ("cause", &damage.to_string()), 1);
+        }
+        for (part, count) in &seen.pods.repaired {
+            add(&self.pod_repairs, ("part", part), *count);
+        }
+        for (kind, count) in &seen.pods.settled {
+            add(&self.lease_settlements, ("kind", kind), *count);
+        }
+        if let Some((_, Ok(outcome))) = seen.firewall {
+            self.firewall(outcome);
+        }
+        let changed = !seen.round.applied.is_empty() || !seen.pods.repaired.is_empty();
+        let event = |(cause, at): (&Cause, &Instant)| cause.is_an_event().then_some(*at);
+        if let Some(first) = marks.causes.iter().filter_map(event).min()
+            && changed
+        {
+            self.event_to_kernel.observe(first.elapsed().as_secs_f64());
+        }
+    }
+
+    fn firewall(&self, outcome: Outcome) {
+        let word = match outcome {
+            Outcome::Unchanged => return,
+            Outcome::Installed => "installed",
+            Outcome::Replaced => "replaced",
+            Outcome::Repaired => "repaired",
+        };
+        add(&self.firewall_writes, ("outcome", word), 1);
+    }
+
+    /// Everything, in the text format of OpenMetrics.
+    pub(crate) fn render(&self, known: &Known) -> String {
+        // A panic in here leaves gauges half filled in; the next scrape fills them in anew.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gauges.fill(known);
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+fn op(change: &Change) -> &'static str {
+    match change {
+        Change::Add(_) => "add",
+        Change::Replace(_) => "replace",
+        Change::Remove(_) => "remove",
+    }
+}
+
+fn add(counters: &Counters, (label, value): (&'static str, &str), count: usize) {
+    let labels = vec![(label, value.to_owned())];
+    counters.get_or_create(&labels).inc_by(count as u64);
+}
+
+impl AtScrape {
+    fn register(&self, to: &mut Registry) {
+        let families = [
+            ("routes_desired", "Routes wanted", &self.routes_desired),
+            (
+                "routes_observed",
+                "Routes by how they stand",
+                &self.routes_observed,
+            ),
+            (
+                "route_conflicts",
+                "Routes a foreign one stands in the way of",
+                &self.route_conflicts,
+            ),
+            (
+                "addresses",
+                "Pod addresses of this node's Active blocks, by state",
+                &self.addresses,
+            ),
+            ("objects", "Cluster objects in force", &self.objects),
+            (
+                "source_synced",
+                "Whether all objects of a kind are known",
+                &self.source_synced,
+            ),
+            (
+                "objects_refused",
+                "Cluster objects that were not taken",
+                &self.refused,
+            ),
+        ];
+        for (name, help, family) in families {
+            to.register(name, help, family.clone());
+        }
+        let gauges = [
+            (
+                "route_fights",
+                "Routes somebody keeps breaking",
+                &self.route_fights,
+            ),
+            (
+                "mass_removal_held_routes",
+                "Routes whose removal the guard holds",
+                &self.removals_held,
+            ),
+            (
+                "blocks_skipped",
+                "Blocks of the zone without a route",
+                &self.blocks_skipped,
+            ),
+            ("ready", "Whether the node is ready", &self.ready),
+        ];
+        for (name, help, gauge) in gauges {
+            to.register(name, help, gauge.clone());
+        }
+    }
+
+    fn fill(&self, known: &Known) {
+        self.ready.set(i64::from(known.reasons().is_empty()));
+        self.route_fights
+            .set(known.memory.fights.all().count() as i64);
+        self.addresses(known);
+        self.sources(known);
+        if let Some(seen) = &known.seen {
+            self.routes(seen);
+            let held = seen.round.mass.map_or(0, |mass| mass.routes);
+            self.removals_held.set(held as i64);
+            self.blocks_skipped.set(seen.plan.skipped.len() as i64);
+        }
+    }
+
+    fn routes(&self, seen: &Seen) {
+        let mut observed: BTreeMap<Labels, i64> = BTreeMap::new();
+        let mut desired = observed.clone();
+        let mut conflicts = observed.clone();
+        for (key, (route, standing)) in &seen.round.routes {
+            let family = || ("family", key.prefix.family().to_string());
+            let kind = || ("kind", snapshot::kind(route));
+            let state = ("state", standing.word().to_owned());
+            *observed.entry(vec![family(), kind(), state]).or_default() += 1;
+            if seen.plan.routes.contains_key(key) {
+                *desired.entry(vec![family(), kind()]).or_default() += 1;
+            }
+            if let Standing::Conflict(_) = standing {
+                *conflicts.entry(vec![family()]).or_default() += 1;
+            }
+        }
+        for family in IpFamily::ALL {
+            let labels = vec![("family", family.to_string())];
+            conflicts.entry(labels).or_default();
+        }
+        set(&self.routes_observed, observed);
+        set(&self.routes_desired, desired);
+        set(&self.route_conflicts, conflicts);
+    }
+
+    fn addresses(&self, known: &Known) {
+        let mut all = BTreeMap::new();
+        for (family, usage) in &known.usage {
+            let states = [
+                ("held", usage.held),
+                ("resting", usage.resting),
+                ("free", usage.free),
+            ];
+            for (state, count) in states {
+                let labels = vec![("family", family.to_string()), ("state", state.to_owned())];
+                all.insert(labels, i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+        set(&self.addresses, all);
+    }
+
+    fn sources(&self, known: &Known) {
+        let (mut objects, mut synced) = (BTreeMap::new(), BTreeMap::new());
+        let mut refused: BTreeMap<Labels, i64> = BTreeMap::new();
+        for source in known.cluster.sources() {
+            let labels = vec![("kind", source.kind.to_string())];
+            objects.insert(labels.clone(), source.objects as i64);
+            synced.insert(labels.clone(), i64::from(*source.state == State::Synced));
+            refused.insert(labels, 0);
+        }
+        for refusal in known.cluster.refusals() {
+            let labels = vec![("kind", refusal.kind.to_string())];
+            *refused.entry(labels).or_default() += 1;
+        }
+        set(&self.objects, objects);
+        set(&self.source_synced, synced);
+        set(&self.refused, refused);
+    }
+}
+
+/// What is not there any more goes.
+fn set(gauges: &Gauges, values: BTreeMap<Labels, i64>) {
+    gauges.clear();
+    for (labels, value) in values {
+        gauges.get_or_create(&labels).set(value);
+    }
+}
