@@ -19,8 +19,8 @@ pub const TABLE: &str = "inet gingham";
 /// The counter of dropped packets.
 pub const SPOOFED: &str = "spoofed";
 
-/// Destinations beyond any router that could translate back: link-local (RFC 3927, RFC 4291),
-/// multicast (RFC 5771, RFC 4291) and the limited broadcast (RFC 919).
+/// Destinations that stay on the link or stand for many hosts: link-local (RFC 3927, RFC 4291),
+/// multicast (RFC 5771, RFC 4291) and limited broadcast (RFC 919).
 const NEVER_MASQUERADED: [&str; 5] = [
     "169.254.0.0/16",
     "224.0.0.0/4",

@@ -3,16 +3,20 @@
 //!
 //! ```text
 //!   store (YAML files) ──Event──► cluster ──┐
-//!                                           ├──► plan ──► reconcile ──► kernel ──► read back
-//!   kernel ──links, addresses──► links ─────┘      │                                   │
+//!                                           ├──► plan ──► routes ──► kernel ──► read back
+//!   kernel ──links, addresses──► links ─────┘      │                               │
 //!                                                  └──► node.json, once the sinks are there
+//!   leases.json, host ends ──► pods ──► kernel, leases.json
+//!   pools, blocks ──► firewall ──► nft
 //!   leases.json ──usage──► claim, give_back ──Block──► store
 //!
-//!   agent (the loop) ──Snapshot──► http ◄── client ◄── `status`, `routes`
+//!   kernel ──Notice──► ear ──interest──► Dirty ──schedule──► agent (the loop)
+//!   agent ──Known──► http, metrics ◄── client ◄── `status`, `routes`, `diff`, `plan`
 //! ```
 //!
-//! Pure, functions of values: `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
-//! `give_back`, `links`, `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
+//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
+//! `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for `routes::reconcile`,
+//! `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
 //! order: the same state of the world gives the same routes, by whatever way it came about.
 //!
 //! The agent must never touch a route that is not its own, remove one while it does not know

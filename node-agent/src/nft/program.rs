@@ -16,8 +16,10 @@ const POLL: Duration = Duration::from_millis(1);
 /// Where it is looked for: in `PATH`, and where a service's `PATH` may not lead.
 const PLACES: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
 
-/// How much of a complaint is told: its first line says what, the next ones point at it.
+/// How much of a complaint is told: its first line says what, the next two quote and mark the line
+/// it is about, which may be a set of thousands of prefixes.
 const LINES: usize = 3;
+const WIDTH: usize = 120;
 
 /// Why the table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +78,14 @@ impl Program {
     /// Runs it with `input`, and returns what it printed.
     pub(super) fn run(&self, args: &[&str], input: &str) -> Result<String, NftError> {
         let command = || args.join(" ");
-        let io = |source| NftError::Io {
-            command: command(),
-            source,
+        let io = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => NftError::Missing,
+            _ => NftError::Io {
+                command: command(),
+                source,
+            },
         };
-        let mut child = self.spawn(args)?.map_err(io)?;
+        let mut child = self.spawn(args).map_err(io)?;
         // On threads of their own: none of the three pipes can be full while another is waited for.
         if let Some(mut stdin) = child.stdin.take() {
             let input = input.to_owned();
@@ -103,31 +108,38 @@ impl Program {
         if status.success() {
             return Ok(stdout);
         }
-        let lines: Vec<&str> = stderr.lines().take(LINES).map(str::trim).collect();
         Err(NftError::Refused {
             command: command(),
             status,
-            stderr: lines.join(" | "),
+            stderr: start_of(&stderr),
         })
     }
 
     /// Starts it from the first place it is found at.
-    fn spawn(&self, args: &[&str]) -> Result<io::Result<Child>, NftError> {
+    fn spawn(&self, args: &[&str]) -> io::Result<Child> {
+        let mut outcome = Err(io::ErrorKind::NotFound.into());
         for place in &self.places {
-            let child = Command::new(place)
+            outcome = Command::new(place)
                 .args(args)
                 .env("LC_ALL", "C")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn();
-            match child {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                outcome => return Ok(outcome),
+            if !matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+                break;
             }
         }
-        Err(NftError::Missing)
+        outcome
     }
+}
+
+fn start_of(complaint: &str) -> String {
+    let lines = complaint.lines().take(LINES).map(str::trim);
+    let lines: Vec<&str> = lines
+        .map(|line| &line[..line.floor_char_boundary(WIDTH)])
+        .collect();
+    lines.join(" | ")
 }
 
 /// Reads a pipe to its end, on a thread of its own.
@@ -155,5 +167,20 @@ fn wait(mut child: Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
             return Ok(None);
         }
         thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_complaint_the_start_is_told() {
+        let elements = "10.0.0.0/8, ".repeat(1000);
+        let told = start_of(&format!(
+            "Error: conflict\n  {elements}\n  ^^^\nError: more\n"
+        ));
+        assert!(told.starts_with("Error: conflict | 10.0.0.0/8, "), "{told}");
+        assert!(told.ends_with(" | ^^^") && told.len() < 200, "{told}");
     }
 }
