@@ -32,6 +32,7 @@ use gingham_model::{
 };
 use gingham_netlink::{Address, Link, Neighbour};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 /// Length of the connected prefix of the gateway's IPv6 address on a host end.
@@ -103,7 +104,8 @@ pub struct Datapath {
 }
 
 impl Datapath {
-    /// From dumps of the kernel, made in this order; `routes` are those of the main table.
+    /// From dumps of the kernel, made in this order. `routes` are all of the main table: a foreign
+    /// route that stands before a pod's own shows nowhere else.
     pub fn new(
         links: &[Link],
         addresses: &[Address],
@@ -186,4 +188,19 @@ fn onto(route: &Route) -> Option<(IpAddr, u32)> {
 /// The plugin's route to a pod's address.
 fn pod_route(address: IpAddr, dev: u32) -> Route {
     Route::of(Owner::Pod, Prefix::host(address), Target::Link(dev))
+}
+
+/// A host end and its pod, where it is known, in a message.
+struct Whose<'a> {
+    host_if: &'a str,
+    pod: &'a str,
+}
+
+impl fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whose { host_if, pod: "" } => f.write_str(host_if),
+            Whose { host_if, pod } => write!(f, "{host_if} of pod {pod}"),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Carries out repairs, and settles what the audit found.
 
-use super::repair::change;
+use super::repair::changes;
 use super::{Finding, Repair, Step};
 use gingham_ipam::{BootId, Lease, LeaseError, LeaseStore, Leases, Recovered, StoreError};
 use gingham_model::{Change, Family, Route, TABLE_MAIN, gateway};
@@ -16,25 +16,50 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(2);
 /// What came of each. Left out are those overtaken by a plugin process: the pod is gone by now, or
 /// what was to be added has been. A foreign route in the way of one of ours is an error, every time.
 pub fn mend(socket: &mut Socket, repairs: &[Repair]) -> Vec<(Repair, Result<(), String>)> {
-    let requests: Vec<Request> = repairs.iter().map(Repair::request).collect();
+    let requests = requests(socket, repairs);
     let outcomes = socket.run_each(&requests);
-    let told = repairs
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(repair, outcome)| {
-            let outcome = match outcome {
-                Err(error) if is_overtaken(socket, repair, &error) => return None,
-                outcome => outcome.map_err(|error| error.to_string()),
-            };
-            Some((repair.clone(), outcome))
-        });
+    let outcomes = repairs.iter().zip(outcomes);
+    let told = outcomes.filter_map(|(repair, outcome)| {
+        let outcome = match outcome {
+            Err(error) if is_overtaken(socket, repair, &error) => return None,
+            outcome => outcome.map_err(|error| error.to_string()),
+        };
+        Some((repair.clone(), outcome))
+    });
     told.collect()
 }
 
-/// Whether a failure only says that the kernel has moved on since it was read.
+/// The repairs as requests. The kernel would replace whatever stands first at a key, a foreign
+/// route too: where one stands by now, or where nobody can tell, an addition is asked for instead,
+/// which the kernel refuses.
+fn requests(socket: &mut Socket, repairs: &[Repair]) -> Vec<Request> {
+    let replaced = |repair: &Repair| match &repair.step {
+        Step::Route(Change::Replace(want)) => Some(want.clone()),
+        _ => None,
+    };
+    let table = match repairs.iter().any(|repair| replaced(repair).is_some()) {
+        true => socket.routes(TABLE_MAIN).ok(),
+        false => None,
+    };
+    let foreign = |want: &Route| {
+        let takes = |other: &Route| other.key == want.key && other.protocol != want.protocol;
+        table.as_ref().is_none_or(|table| table.iter().any(takes))
+    };
+    let request = |repair: &Repair| match replaced(repair).filter(foreign) {
+        Some(want) => route::add(&want),
+        None => repair.request(),
+    };
+    repairs.iter().map(request).collect()
+}
+
+/// Whether a failure only says that the kernel has moved on since it was read. What cannot be read
+/// now counts as no: it is looked at again.
 fn is_overtaken(socket: &mut Socket, repair: &Repair, error: &Error) -> bool {
     match (error.errno(), &repair.step) {
-        (Some(Errno::ENODEV), _) => true,
+        // The kernel says so of a device without IPv6 too.
+        (Some(Errno::ENODEV), _) => {
+            index(socket, &repair.host_if).is_ok_and(|there| there != Some(repair.dev))
+        }
         (Some(Errno::ESRCH), Step::Route(Change::Remove(_))) => true,
         (Some(Errno::EEXIST), Step::Route(Change::Add(want))) => is_used(socket, want),
         (Some(Errno::EEXIST), Step::Gateway) => has_gateway(socket, repair.dev),
@@ -42,11 +67,11 @@ fn is_overtaken(socket: &mut Socket, repair: &Repair, error: &Error) -> bool {
     }
 }
 
-/// Whether `want` is the route at its key. Unknown counts as no: it is looked at again.
+/// Whether `want` is the route that is used at its key.
 fn is_used(socket: &mut Socket, want: &Route) -> bool {
     let routes = socket.routes(TABLE_MAIN).unwrap_or_default();
     let standing: Vec<Route> = routes.into_iter().filter(|r| r.key == want.key).collect();
-    change(want.clone(), &standing).is_none()
+    changes(want.clone(), &standing).is_empty()
 }
 
 fn has_gateway(socket: &mut Socket, dev: u32) -> bool {

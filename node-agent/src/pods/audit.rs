@@ -1,9 +1,9 @@
 //! Where leases and kernel disagree so that somebody must give way; believed at the second sight.
 
-use super::{Datapath, HostEnd, onto};
+use super::{Datapath, HostEnd, Whose, onto};
 use gingham_ipam::{LONGEST_INTENT, Lease, LeaseState, Leases, Recovered};
 use gingham_model::{Family, Owner, Route};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -50,42 +50,44 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = |host_if, pod| Whose { host_if, pod };
         match self {
-            Finding::Leaked(lease) => write!(
-                f,
-                "lease of pod {}: its interface {} is gone and no DEL came",
-                lease.pod, lease.host_if
-            ),
-            Finding::Abandoned(lease) => write!(
-                f,
-                "lease of pod {}: the ADD that was to make {} never ended",
-                lease.pod, lease.host_if
-            ),
-            Finding::Adopt(found) => write!(
-                f,
-                "interface {} of pod {}: its lease is lost",
-                found.host_if, found.pod
-            ),
-            Finding::Orphan { host_if, .. } => {
-                write!(f, "interface {host_if}: has no lease and no address")
+            Finding::Leaked(lease) => {
+                let whose = whose(&lease.host_if, &lease.pod);
+                write!(f, "{whose}: has a lease, is gone, and no DEL came")
             }
-            Finding::StrayRoute(route) => write!(
-                f,
-                "route {} metric {}: is marked as a pod's and leads to none",
-                route.key.prefix, route.key.metric
-            ),
+            Finding::Abandoned(lease) => {
+                let whose = whose(&lease.host_if, &lease.pod);
+                write!(f, "{whose}: the ADD that was to make it never ended")
+            }
+            Finding::Adopt(found) => {
+                let whose = whose(&found.host_if, &found.pod);
+                write!(f, "{whose}: is there, and its lease is lost")
+            }
+            Finding::Orphan { host_if, .. } => {
+                write!(f, "{host_if}: has neither a lease nor an address")
+            }
+            Finding::StrayRoute(Route { key, .. }) => {
+                let (prefix, metric) = (key.prefix, key.metric);
+                write!(
+                    f,
+                    "route {prefix} metric {metric}: is marked as a pod's, and is of none"
+                )
+            }
         }
     }
 }
 
-/// What disagreed when it was last looked, and since when.
+/// What disagreed when it was last looked, and since when. Times are in seconds since boot.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
+    /// With the first of the observations in a row that show it.
     suspects: Vec<(Finding, u64)>,
     /// When it was last looked.
     last: u64,
     /// When the oldest Intent is too old.
     ripe: Option<u64>,
+    /// Whether nothing has been looked at, and nobody was given an address before.
     fresh: bool,
 }
 
@@ -159,7 +161,7 @@ fn ripe(intent: &Lease) -> u64 {
 fn disagreements(leases: &Leases, datapath: &Datapath, now: u64) -> Vec<Finding> {
     let live = leases.live().iter();
     let holders = Holders {
-        links: live.clone().map(|l| (l.host_if.as_str(), l)).collect(),
+        leased: live.clone().map(|l| l.host_if.as_str()).collect(),
         addresses: live
             .clone()
             .flat_map(|l| l.addresses().map(move |a| (a, l)))
@@ -187,8 +189,8 @@ fn disagreements(leases: &Leases, datapath: &Datapath, now: u64) -> Vec<Finding>
 
 /// Who has what.
 struct Holders<'a> {
-    /// Live leases by host end.
-    links: BTreeMap<&'a str, &'a Lease>,
+    /// Names of the host ends of live leases.
+    leased: BTreeSet<&'a str>,
     /// Live leases by address.
     addresses: BTreeMap<IpAddr, &'a Lease>,
     /// Host ends by index.
@@ -196,8 +198,9 @@ struct Holders<'a> {
 }
 
 impl Holders<'_> {
+    /// What a host end without a live lease comes to.
     fn without_lease(&self, end: &HostEnd) -> Option<Finding> {
-        if self.links.contains_key(end.name.as_str()) {
+        if self.leased.contains(end.name.as_str()) {
             return None;
         }
         let addresses = Family::ALL
@@ -227,7 +230,7 @@ impl Holders<'_> {
         };
         match self.addresses.get(&address) {
             Some(lease) => lease.host_if != end.name,
-            None => self.links.contains_key(end.name.as_str()),
+            None => self.leased.contains(end.name.as_str()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is missing of the datapath of pods that hold their leases.
 
-use super::{At, Datapath, GATEWAY_LENGTH, HostEnd, pod_route};
+use super::{At, Datapath, GATEWAY_LENGTH, HostEnd, Whose, pod_route};
 use gingham_ipam::{Lease, LeaseState, Leases};
 use gingham_model::{Change, Family, MacAddress, Owner, Route, gateway};
 use gingham_netlink::{Request, address, link, neighbour, route};
@@ -65,7 +65,8 @@ impl Repair {
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of pod {}: ", self.host_if, self.pod)?;
+        let (host_if, pod) = (self.host_if.as_str(), self.pod.as_str());
+        write!(f, "{}: ", Whose { host_if, pod })?;
         match &self.step {
             Step::Up => f.write_str("switch on"),
             Step::Gateway => write!(f, "add address {}", gateway(Family::V6)),
@@ -114,18 +115,23 @@ fn steps(lease: &Lease, end: &HostEnd, datapath: &Datapath) -> Vec<Step> {
             .routes
             .get(&want.key)
             .map_or(&[][..], Vec::as_slice);
-        steps.extend(change(want, standing).map(Step::Route));
+        steps.extend(changes(want, standing).into_iter().map(Step::Route));
     }
     steps
 }
 
 /// What makes `want` the route that is used at its key, where those `standing` are.
-pub(super) fn change(want: Route, standing: &[Route]) -> Option<Change> {
+pub(super) fn changes(want: Route, standing: &[Route]) -> Vec<Change> {
     let foreign = |route: &Route| route.protocol != Owner::Pod.protocol();
-    match standing {
-        [first, ..] if *first == want => None,
-        all if all.is_empty() || all.iter().any(foreign) => Some(Change::Add(want)),
-        [first, others @ ..] if others.contains(&want) => Some(Change::Remove(first.clone())),
-        _ => Some(Change::Replace(want)),
+    match standing.iter().position(|route| *route == want) {
+        Some(0) => Vec::new(),
+        _ if standing.is_empty() || standing.iter().any(foreign) => vec![Change::Add(want)],
+        Some(before) => standing
+            .iter()
+            .take(before)
+            .cloned()
+            .map(Change::Remove)
+            .collect(),
+        None => vec![Change::Replace(want)],
     }
 }

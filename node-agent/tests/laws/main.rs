@@ -9,5 +9,6 @@ mod give_back;
 mod make;
 mod manifest;
 mod plan;
+mod pods;
 mod reconcile;
 mod screen;

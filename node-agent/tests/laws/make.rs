@@ -1,6 +1,7 @@
 //! Small makers of the objects the laws are about.
 
 use gingham_agent::cluster::Cluster;
+use gingham_agent::config::RoutingConfig;
 use gingham_agent::links::Links;
 use gingham_agent::manifest::{Parsed, parse};
 use gingham_agent::objects::{Kind, Node, Object, Refusal};
@@ -58,6 +59,13 @@ pub(crate) fn pool(name: &str, cidrs: &[(&str, &str)]) -> Object {
 pub(crate) fn apply(object: Object) -> Event {
     let unknown = Vec::new();
     Event::Apply(Box::new(Parsed { object, unknown }))
+}
+
+/// Puts a RoutingConfig in force, made of the default one.
+pub(crate) fn edit_config(cluster: &mut Cluster, edit: impl FnOnce(&mut RoutingConfig)) {
+    let mut config = cluster.config();
+    edit(&mut config);
+    cluster.apply(apply(Object::Config(config)));
 }
 
 pub(crate) fn refused(kind: Kind, name: &str) -> Event {

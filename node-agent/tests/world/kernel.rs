@@ -5,7 +5,8 @@ use gingham_agent::links::Links;
 use gingham_agent::manifest::Parsed;
 use gingham_agent::objects::{Kind, Node, Object};
 use gingham_agent::plan::{Inputs, Plan, plan};
-use gingham_agent::reconcile::{Round, Standing, reconcile};
+use gingham_agent::routes::reconcile::{Damage, Extent, Memory, Order, Round, reconcile};
+use gingham_agent::routes::standing::Standing;
 use gingham_agent::store::Event;
 use gingham_model::{
     Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteProtocol, RouteSet,
@@ -65,6 +66,10 @@ impl World {
             node,
             socket,
             _lan: lan,
+            memory: Memory::default(),
+            before: None,
+            culprits: BTreeMap::new(),
+            extent: Extent::Whole,
         }
     }
 
@@ -83,8 +88,17 @@ impl World {
             links: &links,
             boot: &"8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap(),
         });
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let round = reconcile(&mut self.socket, &plan, deadline).unwrap();
+        let now = Instant::now();
+        let order = Order {
+            plan: &plan,
+            extent: self.extent,
+            before: self.before.as_ref(),
+            culprits: &self.culprits,
+            now,
+            deadline: now + Duration::from_secs(10),
+        };
+        let round = reconcile(&mut self.socket, &order, &mut self.memory).unwrap();
+        self.before = Some(round.clone());
         (plan, round)
     }
 
