@@ -17,7 +17,8 @@ const LEAST_IPV6_MTU: u32 = 1280;
 
 /// What an ADD may wait for once its intent is stamped: the lock three times (reserve, confirm,
 /// cancel), and seven exchanges with the kernel (clearing away, the pair, two in the pod, two on the
-/// host, undoing), each for up to twice its time-out. So the agent knows of an older intent that its ADD is over.
+/// host, undoing), each for up to twice its time-out. The agent takes an older intent for that of an
+/// ADD which was killed.
 const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 7 * 2 * KERNEL_TIMEOUT.as_secs();
 const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
