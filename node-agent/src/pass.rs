@@ -179,10 +179,9 @@ impl Pass {
         memory: &mut Memory,
     ) -> Result<Round, Error> {
         let now = Instant::now();
-        let whole = self.causes().any(Cause::wants_whole_table);
         let order = Order {
             plan,
-            extent: if whole { Extent::Whole } else { Extent::Own },
+            extent: self.extent(),
             before: self.before.as_ref().map(|seen| &seen.round),
             culprits: &self.marks.culprits,
             now,
@@ -215,6 +214,13 @@ impl Pass {
         }
         let set = set.map_err(|error| format!("nftables table inet gingham: {error}"));
         Some((wanted, set))
+    }
+
+    fn extent(&self) -> Extent {
+        match self.causes().any(Cause::wants_whole_table) {
+            true => Extent::Whole,
+            false => Extent::Own,
+        }
     }
 
     fn causes(&self) -> impl Iterator<Item = Cause> {

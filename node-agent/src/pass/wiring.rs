@@ -4,6 +4,7 @@ use super::Pass;
 use super::holding::seconds_since_boot;
 use crate::pods::{self, Audit, Datapath, Repair, Settled, Settlement, Step};
 use crate::routes::fights::Fights;
+use crate::routes::reconcile::Extent;
 use gingham_ipam::{LeaseState, LeaseStore, Leases, NodeState};
 use gingham_model::{Owner, POD_LINK_GROUP, RouteKey, TABLE_MAIN};
 use gingham_netlink::{Address, Error, Link, Socket};
@@ -49,7 +50,7 @@ impl Wiring {
         world: &World<'_>,
         (pass, fights): (&Pass, &mut Fights<RouteKey>),
     ) -> Result<Wired, Error> {
-        let datapath = read(socket, world)?;
+        let datapath = read(socket, world, pass.extent())?;
         let store = LeaseStore::new(&pass.run_dir);
         let leases = store.read(&pass.boot).map_err(|error| error.to_string());
         let (leases, now) = match leases.and_then(|leases| Ok((leases, seconds_since_boot()?))) {
@@ -99,13 +100,16 @@ fn first_audit(pass: &Pass) -> Audit {
     }
 }
 
-fn read(socket: &mut Socket, world: &World<'_>) -> Result<Datapath, Error> {
+fn read(socket: &mut Socket, world: &World<'_>, extent: Extent) -> Result<Datapath, Error> {
     let any = world.links.iter().any(|link| link.group == POD_LINK_GROUP);
     let neighbours = match any {
         true => socket.neighbours()?,
         false => Vec::new(),
     };
-    let routes = socket.routes_of(TABLE_MAIN, Owner::Pod.protocol())?;
+    let routes = match extent {
+        Extent::Own => socket.routes_of(TABLE_MAIN, Owner::Pod.protocol())?,
+        Extent::Whole => socket.routes(TABLE_MAIN)?,
+    };
     let (links, addresses) = (world.links, world.addresses);
     Ok(Datapath::new(links, addresses, &neighbours, &routes))
 }

@@ -1,19 +1,21 @@
 //! Rounds against a real kernel, in a namespace of their own.
 
 use gingham_agent::cluster::Cluster;
+use gingham_agent::dirty::Culprit;
 use gingham_agent::links::Links;
 use gingham_agent::manifest::Parsed;
 use gingham_agent::objects::{Kind, Node, Object};
 use gingham_agent::plan::{Inputs, Plan, plan};
 use gingham_agent::routes::reconcile::{Damage, Extent, Memory, Order, Round, reconcile};
-use gingham_agent::routes::standing::Standing;
 use gingham_agent::store::Event;
 use gingham_model::{
-    Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteProtocol, RouteSet,
-    TABLE_MAIN, Target,
+    Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteKey, RouteProtocol,
+    RouteSet, TABLE_MAIN, Target,
 };
 use gingham_netlink::link::{self, VethEnd, VethPair};
 use gingham_netlink::{Netns, Socket, address};
+use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const ME: &str = "w1";
@@ -23,6 +25,10 @@ pub(crate) struct World {
     pub(crate) node: Netns,
     pub(crate) socket: Socket,
     _lan: Netns,
+    memory: Memory,
+    before: Option<Round>,
+    culprits: BTreeMap<RouteKey, Culprit>,
+    extent: Extent,
 }
 
 impl World {
@@ -115,6 +121,14 @@ impl World {
         own.map(|route| (route.key, route)).collect()
     }
 
+    fn run(&self, command: &str) {
+        let mut words = command.split(' ');
+        let mut child = Command::new(words.next().unwrap());
+        child.args(words);
+        let status = self.node.visit(move || child.status().unwrap()).unwrap();
+        assert!(status.success(), "{command}");
+    }
+
     pub(crate) fn change(&mut self, change: &Change) {
         for outcome in self.socket.apply(std::slice::from_ref(change)) {
             outcome.unwrap();
@@ -205,6 +219,80 @@ fn uplink(world: &mut World) -> u32 {
     world.socket.link("eth0").unwrap().index
 }
 
+/// Damage is told from what was never so, and told apart; a look at our own routes is enough.
+#[test]
+fn each_damage_is_repaired_for_what_it_is() {
+    let mut world = World::new();
+    let (plan, first) = world.round(&cluster());
+    assert!(first.repaired.is_empty(), "nothing was there to be damaged");
+    world.extent = Extent::Own;
+    let key = Owner::Direct.key("10.64.2.0/24".parse().unwrap());
+    let route = plan.routes[&key].clone();
+    let elsewhere = NextHop {
+        via: "10.1.0.77".parse().unwrap(),
+        dev: uplink(&mut world),
+    };
+    let bent = Route {
+        target: Target::Via([elsewhere].into()),
+        ..route.clone()
+    };
+    let append = "ip route append 10.64.2.0/24 via 10.1.0.77 dev eth0 proto 201 metric 12";
+    for (damage, done) in [
+        (Damage::Removed, Change::Remove(route)),
+        (Damage::Changed, Change::Replace(bent)),
+    ] {
+        world.change(&done);
+        let (_, round) = world.round(&cluster());
+        assert_eq!(round.repaired, [(key, damage)].into());
+        assert_eq!(world.own(), plan.routes);
+    }
+    world.run(append);
+    let (_, round) = world.round(&cluster());
+    assert_eq!(round.repaired, [(key, Damage::Duplicated)].into());
+    let left = world.routes().into_iter().filter(|route| route.key == key);
+    assert_eq!(left.count(), 1);
+}
+
+/// A foreign route that came after the table was last read whole is met, and not harmed.
+#[test]
+fn a_foreign_route_nobody_knew_of_is_met_unharmed_and_named() {
+    let mut world = World::new();
+    let (plan, _) = world.round(&cluster());
+    world.extent = Extent::Own;
+    let key = Owner::Direct.key("10.64.2.0/24".parse().unwrap());
+    world.change(&Change::Remove(plan.routes[&key].clone()));
+    world.run("ip route add unreachable 10.64.2.0/24 proto 99 metric 12");
+    let (_, round) = world.round(&cluster());
+    assert!(round.applied.is_empty());
+    assert_eq!(round.routes[&key].1.word(), "conflict");
+    world.run("ip route del unreachable 10.64.2.0/24 proto 99 metric 12");
+}
+
+#[test]
+fn who_keeps_breaking_a_route_is_named_and_answered_ever_more_slowly() {
+    let mut world = World::new();
+    let (plan, _) = world.round(&cluster());
+    let key = Owner::Direct.key("10.64.2.0/24".parse().unwrap());
+    let culprit = Culprit {
+        protocol: None,
+        port: 4711,
+        program: Some("networkd".to_owned()),
+    };
+    world.culprits = [(key, culprit)].into();
+    let mut repairs = 0;
+    for _ in 0..20 {
+        world.change(&Change::Remove(plan.routes[&key].clone()));
+        repairs += world.round(&cluster()).1.repaired.len();
+    }
+    assert_eq!(repairs, 5);
+    let (_, round) = world.round(&cluster());
+    let (word, detail) = (round.routes[&key].1.word(), round.routes[&key].1.detail());
+    assert_eq!(word, "contested");
+    let expected = "a fight: repaired 5 times, broken by netlink port 4711 (networkd)";
+    assert_eq!(detail.as_deref(), Some(expected));
+    assert!(round.again.is_some(), "it will be tried again");
+}
+
 #[test]
 fn routes_of_others_survive_and_block_only_themselves() {
     let mut world = World::new();
@@ -237,7 +325,11 @@ fn routes_of_others_survive_and_block_only_themselves() {
         world.change(&Change::Replace(route.clone()));
     }
     let (_, round) = world.round(&cluster());
-    assert_eq!(round.routes[&key].1, Standing::Conflict(RouteProtocol(4)));
+    let standing = &round.routes[&key].1;
+    assert_eq!(
+        standing.detail().as_deref(),
+        Some("protocol 4 (static), metric 12")
+    );
     assert!(!round.is_in_sync());
     let after = world.routes();
     for kept in [&foreign, &learned, &pod] {

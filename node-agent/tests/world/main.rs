@@ -9,6 +9,9 @@
 
 mod directory;
 mod kernel;
+mod masquerade;
+mod nft_failures;
+mod nftables;
 mod pods;
 mod program;
 mod run_dir;
