@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail, ensure};
 use gingham_integration::topology::{self, Topology};
-use gingham_integration::{Binaries, Lab, Node, Plan, eventually};
+use gingham_integration::{Binaries, Lab, LabBox, Node, Plan, eventually};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -127,8 +127,8 @@ pub(crate) fn wait_for_repair(what: &str, look: impl FnMut() -> Result<()>) {
 }
 
 /// Runs lines of `ip` in one go, so fast that nobody acts in between.
-pub(crate) fn ip(node: &Node, lines: &[&str]) {
-    let batch = node.command(&["ip", "-batch", "-"]);
+pub(crate) fn ip(on: &LabBox, lines: &[&str]) {
+    let batch = on.command(&["ip", "-batch", "-"]);
     batch.stdin(lines.join("\n") + "\n").text().unwrap();
 }
 
