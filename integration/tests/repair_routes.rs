@@ -116,10 +116,10 @@ fn a_deleted_route_is_back() {
     scene.damaged(
         "all routes flushed",
         &[
-            "-4 route flush proto 201",
-            "-4 route flush proto 203",
-            "-6 route flush proto 201",
-            "-6 route flush proto 203",
+            "route flush root 0.0.0.0/0 proto 201",
+            "route flush root 0.0.0.0/0 proto 203",
+            "route flush root ::/0 proto 201",
+            "route flush root ::/0 proto 203",
         ],
     );
 }

@@ -1,0 +1,165 @@
+//! A cluster that suddenly looks empty, or a node that for a moment has no zone, costs no route.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod world;
+
+use anyhow::ensure;
+use gingham_integration::{Lab, Node, RouteMonitor};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use world::{change, edit, one_zone, put_block, routes, says, wait, without_agents};
+
+/// Blocks of nodes that need not exist.
+const OTHERS: u8 = 20;
+/// What is waited for to see that something does not happen.
+const WHILE: Duration = Duration::from_secs(5);
+
+/// A zone of some twenty blocks, seen from one of its nodes.
+fn crowd() -> (Lab, Node) {
+    let lab = without_agents(one_zone());
+    for number in 100..100 + OTHERS {
+        let (cidr, via) = (format!("10.101.{number}.0/24"), format!("10.1.0.{number}"));
+        put_block(&lab, &cidr, &format!("far{number}"), &via);
+    }
+    let node = lab.node("z1w1").unwrap();
+    // Alone: an agent whose own blocks are taken away would claim others.
+    node.start_agent().unwrap();
+    node.wait_ready(world::PATIENCE).unwrap();
+    assert_eq!(routes(&node, 201).len(), usize::from(OTHERS) + 2);
+    (lab, node)
+}
+
+/// All Block files but those of `node`.
+fn others(lab: &Lab, node: &Node) -> Vec<PathBuf> {
+    let own = format!("node: {}", node.name());
+    let files = fs::read_dir(lab.cluster_dir().join("blocks")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            !text.lines().any(|line| line.trim() == own)
+        })
+        .collect()
+}
+
+/// Takes files away, one right after the other.
+fn take_away(files: &[PathBuf], to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in files {
+        fs::rename(file, to.join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+fn put_back(files: &[PathBuf], from: &Path) {
+    for file in files {
+        fs::rename(from.join(file.file_name().unwrap()), file).unwrap();
+    }
+}
+
+fn removals(seen: &[String]) -> Vec<&String> {
+    seen.iter()
+        .filter(|line| line.starts_with("Deleted"))
+        .collect()
+}
+
+fn wait_until_held(node: &Node) {
+    world::wait_for_status(node, "a mass removal that is held", |status| {
+        says(&status["removalsHeld"], &["removal"])
+    });
+}
+
+fn wait_until_well(node: &Node) {
+    world::wait_for_status(node, "nothing held, all well", |status| {
+        status["removalsHeld"] == json!([]) && status["ready"] == true
+    });
+}
+
+#[test]
+fn a_mass_removal_is_held_and_forgotten_when_the_blocks_are_back() {
+    let (lab, node) = crowd();
+    let (away, before) = (lab.cluster_dir().join("away"), routes(&node, 201));
+    let monitor = RouteMonitor::start(node.host()).unwrap();
+    let files = others(&lab, &node);
+    take_away(&files, &away);
+    wait_until_held(&node);
+    sleep(WHILE);
+    assert_eq!(routes(&node, 201), before);
+
+    put_back(&files, &away);
+    wait_until_well(&node);
+    assert_eq!(routes(&node, 201), before);
+    let seen = monitor.seen().unwrap();
+    assert!(removals(&seen).is_empty(), "{seen:#?}");
+}
+
+#[test]
+fn a_mass_removal_is_held_by_an_agent_that_starts_into_it() {
+    let (lab, node) = crowd();
+    let (away, before) = (lab.cluster_dir().join("away"), routes(&node, 201));
+    let files = others(&lab, &node);
+    node.stop_agent(Signal::SIGKILL).unwrap();
+    take_away(&files, &away);
+    node.start_agent().unwrap();
+    wait_until_held(&node);
+    sleep(WHILE);
+    assert_eq!(routes(&node, 201), before);
+    put_back(&files, &away);
+    wait_until_well(&node);
+    assert_eq!(routes(&node, 201), before);
+}
+
+#[test]
+fn a_mass_removal_that_lasts_is_carried_out() {
+    let (lab, node) = crowd();
+    change(&lab, ("routingconfigs", "default"), |config| {
+        config["spec"]["massRemovalHoldSeconds"] = json!(5);
+    });
+    sleep(Duration::from_secs(1));
+    let start = Instant::now();
+    take_away(&others(&lab, &node), &lab.cluster_dir().join("away"));
+    wait("the end of the routes", || {
+        let left = routes(&node, 201);
+        ensure!(left.is_empty(), "{left:#?}");
+        Ok(())
+    });
+    let held = start.elapsed();
+    assert!(held > Duration::from_secs(4), "held for only {held:?}");
+    println!("held for {held:?} with massRemovalHoldSeconds: 5");
+    wait_until_well(&node);
+}
+
+#[test]
+fn a_few_blocks_may_go_at_any_time() {
+    let (lab, node) = crowd();
+    let gone = "10.101.100.0/24";
+    fs::remove_file(world::file(&lab, "blocks", &world::block_name(gone))).unwrap();
+    world::wait_for_route(&node, 201, gone, world::Wanted::Absent);
+    assert_eq!(routes(&node, 201).len(), usize::from(OTHERS) + 1);
+    wait_until_well(&node);
+}
+
+#[test]
+fn a_zone_label_stripped_for_a_moment_costs_no_route() {
+    let (lab, node) = crowd();
+    let (monitor, before) = (
+        RouteMonitor::start(node.host()).unwrap(),
+        routes(&node, 201),
+    );
+    let (key, other) = ("topology.kubernetes.io/zone", "example.com/zone");
+    edit(&lab, ("nodes", "z1w1"), key, other);
+    world::wait_for_status(&node, "no zone", |status| says(&status["reasons"], &[key]));
+    sleep(WHILE);
+    assert_eq!(routes(&node, 201), before);
+    edit(&lab, ("nodes", "z1w1"), other, key);
+    wait_until_well(&node);
+    assert_eq!(routes(&node, 201), before);
+    assert_eq!(monitor.seen().unwrap(), [""; 0]);
+}
