@@ -120,6 +120,10 @@ pub(crate) fn wait<T>(what: &str, look: impl FnMut() -> Result<T>) -> T {
 }
 
 /// Waits for what a foreign hand has damaged to be well again, and tells how long that took.
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure for who reads a test's output"
+)]
 pub(crate) fn wait_for_repair(what: &str, look: impl FnMut() -> Result<()>) {
     let start = Instant::now();
     eventually(&format!("repaired: {what}"), REPAIR, look).unwrap();
