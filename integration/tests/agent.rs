@@ -293,16 +293,12 @@ fn probes_and_documents_answer_over_http() {
             "node": "z1w2", "state": "ok",
         })
     );
-    edit(
-        &lab,
-        ("nodes", "z1w1"),
-        "topology.kubernetes.io/zone",
-        "example.com/zone",
-    );
+    let seize = "ip route replace 10.101.22.0/24 via 10.1.0.1 proto static metric 12";
+    node.exec(&seize.split(' ').collect::<Vec<_>>()).unwrap();
     wait("not ready", || {
         let answer = get(9178, "/readyz");
         ensure!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-        ensure!(answer.contains("topology.kubernetes.io/zone"), "{answer}");
+        ensure!(answer.contains("10.101.22.0/24"), "{answer}");
         Ok(())
     });
     assert!(

@@ -74,7 +74,7 @@ fn a_foreign_route_over_ours_is_taken_over_in_place_where_configured() {
     });
     sleep(Duration::from_secs(1));
     // A protocol that is not on the list stays.
-    let kept = "10.101.98.0/24 via 10.1.0.1 dev eth0 proto 99 metric 12";
+    let kept = "10.101.98.0/24 via 10.1.0.1 dev eth0 proto 77 metric 12";
     ip(node.host(), &[&format!("route add {kept}")]);
     let monitor = RouteMonitor::start(node.host()).unwrap();
     ip(node.host(), &[SEIZE]);
