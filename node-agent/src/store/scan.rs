@@ -105,15 +105,15 @@ impl Scan {
         events
     }
 
-    /// A file that is gone may be gone with its folder, which says nothing about the file. So the
-    /// folder is looked at then.
+    /// A file that is gone may be gone with its folder, which says nothing about the file. So it
+    /// must be missing from a list of the folder too.
     fn look_at_files(&mut self, kind: Kind, files: &BTreeSet<String>, events: &mut Vec<Event>) {
         let directory = Self::folder(&self.root, kind);
         let folder = self.folders.entry(kind).or_default();
         if folder.listed != Some(Ok(())) {
             return self.look_at(kind, events);
         }
-        let mut gone = false;
+        let mut missing = Vec::new();
         for file in files {
             if !is_manifest(file) || !selected(kind, file, &self.node) {
                 continue;
@@ -124,11 +124,19 @@ impl Scan {
                     events.extend(event);
                     folder.files.insert(file.clone(), stamp);
                 }
-                None => gone |= before.is_some(),
+                None if before.is_some() => missing.push(file),
+                None => {}
             }
         }
-        if gone {
-            self.look_at(kind, events);
+        if missing.is_empty() {
+            return;
+        }
+        let Ok(present) = list(&directory) else {
+            return self.look_at(kind, events);
+        };
+        for file in missing.into_iter().filter(|file| !present.contains(*file)) {
+            folder.files.remove(file);
+            events.push(deleted(kind, file));
         }
     }
 
@@ -203,7 +211,7 @@ impl Folder {
             }
         }
         let gone = self.files.keys().filter(|file| !files.contains_key(*file));
-        events.extend(gone.map(|file| Event::Delete(kind, object_name(Path::new(file)))));
+        events.extend(gone.map(|file| deleted(kind, file)));
         self.files = files;
     }
 }
@@ -264,6 +272,10 @@ fn object_name(path: &Path) -> String {
     name.strip_suffix(".yaml").unwrap_or(&name).to_owned()
 }
 
+fn deleted(kind: Kind, file: &str) -> Event {
+    Event::Delete(kind, object_name(Path::new(file)))
+}
+
 fn refused(kind: Kind, path: &Path, error: String) -> Event {
     Event::Refused(Refusal {
         kind,
@@ -313,10 +325,9 @@ mod tests {
         assert_eq!(refused(&scan.look(&named)), ["a"]);
         fs::remove_file(blocks.join("a.yaml")).unwrap();
         assert_eq!(scan.look(&at(&[])), []);
-        // One that is gone makes the whole folder worth a look.
-        let found = scan.look(&at(&["a.yaml"]));
-        assert_eq!(found.last(), Some(&Event::Delete(Kind::Block, "a".into())));
-        assert_eq!(refused(&found[..1]), ["b"]);
+        let deleted = Event::Delete(Kind::Block, "a".into());
+        assert_eq!(scan.look(&at(&["a.yaml"])), [deleted]);
+        assert_eq!(refused(&scan.look(&Where::Everywhere)), ["b"]);
     }
 
     #[test]
