@@ -11,7 +11,8 @@
 //!    or given up: it waits at most 10 s for the lock of the leases. So leases of the block only
 //!    end from here on.
 //! 2. None is left and no address of one rests, for as long as the configuration asks, and once
-//!    more under that lock. What has rested was free to be given again anyway.
+//!    more under that lock, where a plugin that was stopped in the middle would show. What has
+//!    rested was free to be given again anyway.
 //! 3. The Block object is deleted, if it is still ours and Draining. Until the next plan
 //!    `node.json` keeps an entry that gives nothing out, and the sink answers what still comes.
 //! 4. The next plan drops both; other nodes drop their routes, or turn them to the next owner.
@@ -163,7 +164,13 @@ pub struct Situation<'a> {
 
 /// Decides: at most one thing for each family at a time, and nothing while all removal is paused.
 pub fn give_back(situation: &Situation<'_>) -> Vec<GiveBack> {
-    let Situation { me, cluster, .. } = *situation;
+    let Situation {
+        me,
+        cluster,
+        waiting,
+        now,
+        ..
+    } = *situation;
     if cluster.config().paused {
         return Vec::new();
     }
@@ -178,7 +185,6 @@ pub fn give_back(situation: &Situation<'_>) -> Vec<GiveBack> {
         .filter(own)
         .map(|block| (block.cidr, block))
         .collect();
-    let Situation { waiting, now, .. } = *situation;
     let settled = |family: &Family| !waiting.is_asked(*family, cluster, now);
     let steps = Family::ALL
         .into_iter()
@@ -186,13 +192,13 @@ pub fn give_back(situation: &Situation<'_>) -> Vec<GiveBack> {
         .filter_map(|family| {
             let of_family = own.iter().filter(|(cidr, _)| cidr.family() == family);
             let own: Vec<&Block> = of_family.map(|(_, block)| *block).collect();
-            drained(situation, &own).or_else(|| spare(situation, &own).map(GiveBack::Drain))
+            drained(situation, &own).or_else(|| extra(situation, &own).map(GiveBack::Drain))
         });
     steps.collect()
 }
 
 /// The next step with the first block that has emptied itself. One that drains by its pool's CIDR
-/// is told so itself first: until then the operator can take the drain back.
+/// is rewritten as Draining first: until then the operator can take the drain back.
 fn drained(situation: &Situation<'_>, own: &[&Block]) -> Option<GiveBack> {
     let pools = situation.cluster.pools();
     let drains = |block: &&Block| plan::state(block, &pools) == NodeBlockState::Draining;
@@ -207,7 +213,7 @@ fn drained(situation: &Situation<'_>, own: &[&Block]) -> Option<GiveBack> {
 
 /// An Active block the node can do without. Blocks are used up in the order of their prefixes, so
 /// of several the last one is taken, which would be needed last.
-fn spare(situation: &Situation<'_>, own: &[&Block]) -> Option<Block> {
+fn extra(situation: &Situation<'_>, own: &[&Block]) -> Option<Block> {
     let told = &situation.holding.told;
     let gives = |block: &&Block| {
         let mut told = told.blocks.iter();
@@ -228,8 +234,8 @@ fn spare(situation: &Situation<'_>, own: &[&Block]) -> Option<Block> {
             .fold(0, u64::saturating_add);
         rest > 0 && taken <= rest / 2
     };
-    let mut spare = active.iter().rev().filter(|block| half_is_free(block));
-    spare
+    let mut extra = active.iter().rev().filter(|block| half_is_free(block));
+    extra
         .find(|block| is_empty(situation, block))
         .map(|block| draining(block))
 }
