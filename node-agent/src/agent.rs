@@ -21,7 +21,7 @@ use crate::http::{self, Asked};
 use crate::interest::Interest;
 use crate::journal::{self, Journal};
 use crate::metrics::{self, Metrics};
-use crate::pass::{self, Hands, Pass, Seen};
+use crate::pass::{self, Hands, Pass, Seen, Wired};
 use crate::routes::reconcile::Memory;
 use crate::run_dir::{RunDir, RunDirError};
 use crate::schedule::{Looked, Outcome, Schedule};
@@ -193,12 +193,13 @@ struct Agent<S> {
     /// Away while a pass works with them.
     hands: Option<Hands>,
     seen: Option<Arc<Seen>>,
+    pods: Arc<Wired>,
     round: RoundStatus,
     dirty: Dirty,
     schedule: Schedule,
     journal: Journal,
     shown: watch::Sender<Shown>,
-    interest: watch::Sender<Arc<Interest>>,
+    interest: watch::Sender<Interest>,
     own_port: Arc<AtomicU32>,
     metrics: Metrics,
     random: RandomState,
@@ -213,6 +214,7 @@ impl<S: Store> Agent<S> {
             run_dir: run_dir.path().to_owned(),
             cluster: Arc::clone(&cluster),
             seen: None,
+            pods: Arc::default(),
             usage: BTreeMap::new(),
             claims: Vec::new(),
             round: RoundStatus::default(),
@@ -234,6 +236,7 @@ impl<S: Store> Agent<S> {
             obstacles: Vec::new(),
             hands: Some(Hands::new(Arc::clone(&own_port))),
             seen: None,
+            pods: Arc::default(),
             round: RoundStatus::default(),
             dirty,
             schedule: Schedule::new(now),
@@ -323,19 +326,13 @@ impl<S: Store> Agent<S> {
         }
         self.run_dir.check()?;
         self.believe(start);
-        let only_leases = marks.causes.keys().all(|cause| *cause == Cause::Leases);
-        let mut failed = false;
-        let looked = if only_leases && self.seen.is_some() {
-            Looked::AtLeases
-        } else {
-            failed |= !self.look(start, marks).await?;
-            Looked::AtAll
-        };
+        let (looked, well) = self.look(start, marks).await?;
+        let mut failed = !well;
         failed |= !self.claim().await?;
         self.show();
-        let seen = self.seen.as_ref().and_then(|seen| seen.again());
-        self.schedule
-            .put_off(seen.into_iter().chain(self.belief.next()).min());
+        let seen = self.seen.as_ref().and_then(|seen| seen.round.again);
+        let put_off = [seen, self.pods.again, self.belief.next()];
+        self.schedule.put_off(put_off.into_iter().flatten().min());
         let jitter = self.random.hash_one(self.round.number);
         self.schedule
             .end(Instant::now(), Outcome { looked, failed }, jitter);
@@ -351,8 +348,8 @@ impl<S: Store> Agent<S> {
         }
     }
 
-    /// Looks at the kernel and sets it right. Says whether all went well.
-    async fn look(&mut self, start: Instant, marks: Marks) -> Result<bool, AgentError> {
+    /// Looks at the kernel and sets it right. Says how far it looked, and whether all went well.
+    async fn look(&mut self, start: Instant, marks: Marks) -> Result<(Looked, bool), AgentError> {
         let pass = Pass {
             me: self.me.clone(),
             cluster: Arc::clone(&self.cluster),
@@ -369,26 +366,49 @@ impl<S: Store> Agent<S> {
         })
         .await?;
         self.hands = Some(hands);
-        let causes = &pass.marks.causes;
-        self.round = snapshot::round(&self.round, causes, start.elapsed());
-        match result {
-            Ok(seen) => {
-                self.metrics.count(&seen, &pass.marks, start.elapsed());
-                journal::changes(&seen, causes);
-                self.round.applied = seen.round.applied.len();
-                self.round.applied_since_start += self.round.applied;
-                self.round.failed = seen.round.failed.len();
-                let well = seen.is_well();
-                self.interest.send_replace(Arc::new(seen.interest()));
-                self.seen = Some(Arc::new(seen));
-                Ok(well)
-            }
+        let found = match result {
+            Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%error, "kernel not read");
+                let causes = &pass.marks.causes;
+                self.round = snapshot::round(&self.round, causes, start.elapsed());
                 self.round.error = Some(error.to_string());
-                Ok(false)
+                return Ok((Looked::AtAll, false));
             }
+        };
+        let only_pods = pass
+            .before
+            .is_some_and(|before| Arc::ptr_eq(&before, &found.seen));
+        if !only_pods {
+            self.note(&found.seen, (&pass.marks, start));
         }
+        self.metrics.count_pods(&found.pods);
+        let changed = !only_pods && !found.seen.round.applied.is_empty();
+        if changed || !found.pods.repaired.is_empty() {
+            self.metrics.answered(&pass.marks);
+        }
+        let well = found.seen.is_well() && found.pods.troubles.is_empty();
+        self.seen = Some(found.seen);
+        self.pods = Arc::new(found.pods);
+        let interest = Interest::new(self.seen.clone(), Arc::clone(&self.pods));
+        self.interest.send_replace(interest);
+        let looked = if only_pods {
+            Looked::AtPods
+        } else {
+            Looked::AtAll
+        };
+        Ok((looked, well))
+    }
+
+    /// Notes and logs what a pass over everything did.
+    fn note(&mut self, seen: &Seen, (marks, start): (&Marks, Instant)) {
+        let took = start.elapsed();
+        self.metrics.count(seen, took);
+        self.round = snapshot::round(&self.round, &marks.causes, took);
+        self.round.applied = seen.round.applied.len();
+        self.round.applied_since_start += self.round.applied;
+        self.round.failed = seen.round.failed.len();
+        journal::changes(seen, &marks.causes);
     }
 
     /// Sees to it that the node has the blocks it needs, and not many more. Says whether all went
@@ -438,6 +458,7 @@ impl<S: Store> Agent<S> {
             run_dir: self.run_dir.path().to_owned(),
             cluster: Arc::clone(&self.cluster),
             seen: self.seen.clone(),
+            pods: Arc::clone(&self.pods),
             usage: self.usage.clone(),
             claims: self.obstacles.clone(),
             round: self.round.clone(),

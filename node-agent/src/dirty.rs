@@ -64,6 +64,11 @@ impl Cause {
         matches!(self, Start | Firewall | Overrun | Operator | Timer | Retry)
     }
 
+    /// Whether it concerns nothing but the pods of this node.
+    pub fn is_of_pods(self) -> bool {
+        matches!(self, Cause::Leases | Cause::Pods)
+    }
+
     /// Whether only a dump of the whole table answers it: routes of others are looked at, too.
     pub fn wants_whole_table(self) -> bool {
         use Cause::{Cluster, ForeignRoutes, Operator, Overrun, Retry, Start, Timer};

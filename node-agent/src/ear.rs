@@ -21,7 +21,7 @@ pub(crate) struct Ear {
     /// Where they mark.
     pub(crate) dirty: Dirty,
     /// What they listen for.
-    pub(crate) interest: watch::Receiver<Arc<Interest>>,
+    pub(crate) interest: watch::Receiver<Interest>,
     /// The netlink port of our own requests; what it brings about is no news.
     pub(crate) own_port: Arc<AtomicU32>,
     /// How often the kernel had more to say than its buffer held.

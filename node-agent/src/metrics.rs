@@ -9,7 +9,7 @@ pub(crate) use endpoint::{Listen, serve};
 
 use crate::dirty::{Cause, Marks};
 use crate::nft::Outcome;
-use crate::pass::Seen;
+use crate::pass::{Seen, Wired};
 use crate::routes::standing::Standing;
 use crate::snapshot::{self, Known};
 use crate::source::State;
@@ -138,7 +138,7 @@ impl Metrics {
     }
 
     /// Counts what a round did.
-    pub(crate) fn count(&self, seen: &Seen, marks: &Marks, took: Duration) {
+    pub(crate) fn count(&self, seen: &Seen, took: Duration) {
         self.round_duration.observe(took.as_secs_f64());
         let applied = seen.round.applied.iter().map(|change| (change, "ok"));
         let failed = seen
@@ -153,20 +153,25 @@ impl Metrics {
         for damage in seen.round.repaired.values() {
             add(&self.route_repairs, ("cause", &damage.to_string()), 1);
         }
-        for (part, count) in &seen.pods.repaired {
-            add(&self.pod_repairs, ("part", part), *count);
-        }
-        for (kind, count) in &seen.pods.settled {
-            add(&self.lease_settlements, ("kind", kind), *count);
-        }
         if let Some((_, Ok(outcome))) = seen.firewall {
             self.firewall(outcome);
         }
-        let changed = !seen.round.applied.is_empty() || !seen.pods.repaired.is_empty();
+    }
+
+    /// Counts what was done for the pods.
+    pub(crate) fn count_pods(&self, pods: &Wired) {
+        for (part, count) in &pods.repaired {
+            add(&self.pod_repairs, ("part", part), *count);
+        }
+        for (kind, count) in &pods.settled {
+            add(&self.lease_settlements, ("kind", kind), *count);
+        }
+    }
+
+    /// Something was changed in the kernel because of these marks.
+    pub(crate) fn answered(&self, marks: &Marks) {
         let event = |(cause, at): (&Cause, &Instant)| cause.is_an_event().then_some(*at);
-        if let Some(first) = marks.causes.iter().filter_map(event).min()
-            && changed
-        {
+        if let Some(first) = marks.causes.iter().filter_map(event).min() {
             self.event_to_kernel.observe(first.elapsed().as_secs_f64());
         }
     }

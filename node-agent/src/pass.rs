@@ -11,7 +11,6 @@ pub use wiring::Wired;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Marks};
 use crate::firewall::Firewall;
-use crate::interest::Interest;
 use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
@@ -44,8 +43,17 @@ pub struct Pass {
     pub run_dir: PathBuf,
     /// Why it is made.
     pub marks: Marks,
-    /// What the pass before found.
+    /// What the last pass over everything found.
     pub before: Option<Arc<Seen>>,
+}
+
+/// What a pass found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Of everything; as before, where only the pods were looked at.
+    pub seen: Arc<Seen>,
+    /// Of the pods' host ends.
+    pub pods: Wired,
 }
 
 /// What stays from pass to pass.
@@ -59,7 +67,7 @@ pub struct Hands {
     wiring: Wiring,
 }
 
-/// What a pass found and did.
+/// What a pass over everything found and did.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The interfaces.
@@ -73,8 +81,6 @@ pub struct Seen {
     /// The nftables table that was wanted, once all is known that it depends on, and what came of
     /// it.
     pub firewall: Option<(Firewall, Result<Outcome, String>)>,
-    /// The pods' host ends.
-    pub pods: Wired,
     /// Whether the plugin knows what the plan says, or every reason why not.
     pub published: Result<(), Vec<String>>,
 }
@@ -83,21 +89,7 @@ impl Seen {
     /// Whether everything is as it should be.
     pub fn is_well(&self) -> bool {
         let firewall = self.firewall.as_ref().is_none_or(|(_, set)| set.is_ok());
-        self.round.is_in_sync()
-            && self.sysctls.failures.is_empty()
-            && self.pods.troubles.is_empty()
-            && firewall
-    }
-
-    /// When something that was put off is due.
-    pub fn again(&self) -> Option<Instant> {
-        self.round.again.into_iter().chain(self.pods.again).min()
-    }
-
-    /// What the kernel's news are to be measured by.
-    pub fn interest(&self) -> Interest {
-        let pods = self.pods.ends.clone();
-        Interest::new(self.links.clone(), pods, self.plan.routes.keys())
+        self.round.is_in_sync() && self.sysctls.failures.is_empty() && firewall
     }
 }
 
@@ -127,14 +119,36 @@ impl Hands {
 }
 
 impl Pass {
-    /// Reads, plans, changes, reads back, publishes.
+    /// Reads, plans, changes, reads back, publishes. Where it is made for the pods' sake alone, it
+    /// looks at nothing else: a node of thousands of routes starts and stops pods all the time.
     ///
     /// # Errors
     /// When the kernel cannot be read.
-    pub fn run(&self, hands: &mut Hands) -> Result<Seen, Error> {
+    pub fn run(&self, hands: &mut Hands) -> Result<Found, Error> {
         let mut socket = hands.socket()?;
-        let (all, addresses) = (socket.links()?, socket.addresses()?);
-        let links = Links::new(all.clone(), addresses.clone());
+        let world = wiring::World {
+            links: socket.links()?,
+            addresses: socket.addresses()?,
+        };
+        let only_pods = self.causes().all(Cause::is_of_pods);
+        let found = match self.before.clone().filter(|_| only_pods) {
+            Some(seen) => Found {
+                seen,
+                pods: self.pods(hands, &mut socket, &world)?,
+            },
+            None => self.everything(hands, &mut socket, &world)?,
+        };
+        hands.socket = Some(socket);
+        Ok(found)
+    }
+
+    fn everything(
+        &self,
+        hands: &mut Hands,
+        socket: &mut Socket,
+        world: &wiring::World,
+    ) -> Result<Found, Error> {
+        let links = Links::new(world.links.clone(), world.addresses.clone());
         let plan = plan::plan(&plan::Inputs {
             me: &self.me,
             cluster: &self.cluster,
@@ -142,25 +156,33 @@ impl Pass {
             boot: &self.boot,
         });
         let sysctls = self.sysctls(&links, &plan);
-        let round = self.routes(&mut socket, &plan, &mut hands.memory)?;
-        let world = wiring::World {
-            links: &all,
-            addresses: &addresses,
-        };
-        let fights = &mut hands.memory.fights;
-        let pods = hands.wiring.look(&mut socket, &world, (self, fights))?;
+        let round = self.routes(socket, &plan, &mut hands.memory)?;
+        // Before anything is published: addresses of pods whose leases are lost are taken up first.
+        let pods = self.pods(hands, socket, world)?;
         let firewall = self.firewall(&mut hands.nft);
         let published = publish::publish(&self.node_state(), &plan, &round);
-        hands.socket = Some(socket);
-        Ok(Seen {
+        let seen = Seen {
             links,
             plan,
             round,
             sysctls,
             firewall,
-            pods,
             published,
+        };
+        Ok(Found {
+            seen: Arc::new(seen),
+            pods,
         })
+    }
+
+    fn pods(
+        &self,
+        hands: &mut Hands,
+        socket: &mut Socket,
+        world: &wiring::World,
+    ) -> Result<Wired, Error> {
+        let fights = &mut hands.memory.fights;
+        hands.wiring.look(socket, world, (self, fights))
     }
 
     fn sysctls(&self, links: &Links, plan: &Plan) -> Kept {

@@ -116,6 +116,12 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
 }
 
 impl Plan {
+    /// Whether a route to this prefix is wanted.
+    pub fn leads_to(&self, prefix: Prefix) -> bool {
+        let mut owners = Owner::ALL.into_iter();
+        owners.any(|owner| self.routes.contains_key(&owner.key(prefix)))
+    }
+
     fn add(&mut self, block: &Block, route: Route) {
         self.owners.insert(route.key, block.node.clone());
         self.routes.insert(route.key, route);

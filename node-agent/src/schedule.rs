@@ -154,8 +154,8 @@ impl Schedule {
 pub enum Looked {
     /// At the kernel too.
     AtAll,
-    /// At the leases only.
-    AtLeases,
+    /// At the pods of this node only.
+    AtPods,
 }
 
 /// How a round ended.

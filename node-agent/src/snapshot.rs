@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, SourceView};
 use crate::dirty::Cause;
 use crate::links::Links;
-use crate::pass::Seen;
+use crate::pass::{Seen, Wired};
 use crate::plan::{self, Removals};
 use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
@@ -33,6 +33,8 @@ pub struct Known {
     pub cluster: Arc<Cluster>,
     /// What the last successful look at the kernel found; `None` before the first.
     pub seen: Option<Arc<Seen>>,
+    /// What the last look at the pods' host ends found.
+    pub pods: Arc<Wired>,
     /// How full the blocks are.
     pub usage: BTreeMap<Family, Usage>,
     /// What keeps the node from another block.
@@ -62,7 +64,7 @@ impl Known {
         );
         let firewall = seen.firewall.as_ref();
         reasons.extend(firewall.and_then(|(_, set)| set.clone().err()));
-        reasons.extend(seen.pods.troubles.iter().cloned());
+        reasons.extend(self.pods.troubles.iter().cloned());
         reasons.extend(unsettled(&seen.round));
         let mut before = BTreeSet::new();
         reasons.retain(|reason| before.insert(reason.clone()));
@@ -79,7 +81,7 @@ impl Known {
         let fights = self.memory.fights.all();
         notices.extend(fights.map(|(key, fight)| format!("route {}: {fight}", key.prefix)));
         notices.extend(seen.sysctls.notices.iter().cloned());
-        notices.extend(seen.pods.notices.iter().cloned());
+        notices.extend(self.pods.notices.iter().cloned());
         notices
     }
 

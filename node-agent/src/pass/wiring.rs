@@ -13,9 +13,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// What the pass has read already.
-pub(super) struct World<'a> {
-    pub(super) links: &'a [Link],
-    pub(super) addresses: &'a [Address],
+pub(super) struct World {
+    pub(super) links: Vec<Link>,
+    pub(super) addresses: Vec<Address>,
 }
 
 /// The pods' host ends after a pass.
@@ -47,7 +47,7 @@ impl Wiring {
     pub(super) fn look(
         &mut self,
         socket: &mut Socket,
-        world: &World<'_>,
+        world: &World,
         (pass, fights): (&Pass, &mut Fights<RouteKey>),
     ) -> Result<Wired, Error> {
         let datapath = read(socket, world, pass.extent())?;
@@ -100,7 +100,7 @@ fn first_audit(pass: &Pass) -> Audit {
     }
 }
 
-fn read(socket: &mut Socket, world: &World<'_>, extent: Extent) -> Result<Datapath, Error> {
+fn read(socket: &mut Socket, world: &World, extent: Extent) -> Result<Datapath, Error> {
     let any = world.links.iter().any(|link| link.group == POD_LINK_GROUP);
     let neighbours = match any {
         true => socket.neighbours()?,
@@ -110,7 +110,7 @@ fn read(socket: &mut Socket, world: &World<'_>, extent: Extent) -> Result<Datapa
         Extent::Own => socket.routes_of(TABLE_MAIN, Owner::Pod.protocol())?,
         Extent::Whole => socket.routes(TABLE_MAIN)?,
     };
-    let (links, addresses) = (world.links, world.addresses);
+    let (links, addresses) = (&world.links, &world.addresses);
     Ok(Datapath::new(links, addresses, &neighbours, &routes))
 }
 

@@ -96,18 +96,18 @@ fn failures_are_retried_ever_more_slowly_until_one_round_is_well() {
 }
 
 #[test]
-fn a_look_at_the_leases_puts_off_nothing() {
+fn a_look_at_the_pods_puts_off_nothing() {
     let now = Instant::now();
     let mut schedule = Schedule::new(now);
     schedule.begin(now);
     schedule.end(now, FAILED, 0);
     schedule.marked(now);
     schedule.begin(now);
-    let leases = Outcome {
-        looked: Looked::AtLeases,
+    let pods = Outcome {
+        looked: Looked::AtPods,
         failed: false,
     };
-    schedule.end(now + SETTLE, leases, 0);
+    schedule.end(now + SETTLE, pods, 0);
     assert_eq!(schedule.next(), now + RETRY_FIRST);
 }
 
