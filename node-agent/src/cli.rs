@@ -31,6 +31,11 @@ pub enum Command {
     Plan(PlanFile),
     /// Tell the running agent that the mass removal it holds is meant
     ConfirmRemovals(Ask),
+    /// Say whether this host is fit for the agent, and how to mend it; changes nothing
+    Check(Check),
+    /// Put this host back as it was before the agent: routes, pods' interfaces, nftables table,
+    /// kernel settings, files. Without --yes it only lists them
+    Cleanup(Cleanup),
 }
 
 /// How to run.
@@ -111,6 +116,48 @@ pub struct PlanFile {
     #[command(flatten)]
     /// Whom to ask.
     pub ask: Ask,
+}
+
+/// What to check, and how to print.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Where to look, and how to print
+    #[command(flatten)]
+    pub ask: Ask,
+    /// Where the runtime looks for plugins and their configuration
+    #[command(flatten)]
+    pub cni: CniDirs,
+    /// Where the host's root file system is, for the configuration of its network managers
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub host_root: PathBuf,
+}
+
+/// What to clean up, and whether to.
+#[derive(Debug, Args)]
+pub struct Cleanup {
+    /// Where to look, and how to print
+    #[command(flatten)]
+    pub ask: Ask,
+    /// Where the runtime looks for plugins and their configuration
+    #[command(flatten)]
+    pub cni: CniDirs,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+    /// Do it even while pods are wired: it cuts them off
+    #[arg(long, requires = "yes")]
+    pub pods: bool,
+}
+
+/// Where the runtime looks.
+#[derive(Debug, Args)]
+pub struct CniDirs {
+    /// Where the runtime looks for network configurations
+    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
+    pub cni_conf_dir: PathBuf,
+    /// Where the runtime looks for plugins
+    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    pub cni_bin_dir: PathBuf,
 }
 
 /// Form of an answer.

@@ -12,6 +12,7 @@
 //!
 //!   kernel ──Notice──► ear ──interest──► Dirty ──schedule──► agent (the loop)
 //!   agent ──Known──► http, metrics ◄── client ◄── `status`, `routes`, `diff`, `plan`
+//!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
 //! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
@@ -24,8 +25,10 @@
 
 pub mod agent;
 pub mod belief;
+pub mod check;
 pub mod claim;
 mod claiming;
+pub mod cleanup;
 pub mod cli;
 pub mod client;
 pub mod cluster;

@@ -1,12 +1,15 @@
 //! `gingham-agent`: the agent of a node, and the commands that ask it.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use gingham_agent::agent::{self, Config};
-use gingham_agent::cli::{Ask, Cli, Command, LogFormat, Output, PlanFile, Run};
+use gingham_agent::check::{self, Places, Report};
+use gingham_agent::cleanup::{self, Cleanup};
+use gingham_agent::cli::{self, Ask, Check, Cli, Command, LogFormat, Output, PlanFile, Run};
 use gingham_agent::status::{Confirmed, Rehearsal};
 use gingham_agent::store::Directory;
 use gingham_agent::{client, table};
+use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +45,8 @@ fn start() -> Result<ExitCode> {
             Command::Diff(ask) => return diff(&ask).await,
             Command::Plan(command) => plan(&command).await?,
             Command::ConfirmRemovals(ask) => confirm_removals(&ask).await?,
+            Command::Check(command) => check(&command)?,
+            Command::Cleanup(command) => cleanup(&command)?,
         }
         Ok(ExitCode::SUCCESS)
     });
@@ -131,6 +136,51 @@ async fn confirm_removals(ask: &Ask) -> Result<()> {
     })
 }
 
+fn check(command: &Check) -> Result<()> {
+    let report = Report::of(&check::gather(&Places {
+        run_dir: command.ask.run_dir.clone(),
+        cni_conf_dir: command.cni.cni_conf_dir.clone(),
+        cni_bin_dir: command.cni.cni_bin_dir.clone(),
+        host_root: command.host_root.clone(),
+    }));
+    show(command.ask.output, &report, table::checks)?;
+    match report.failed() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} checks failed", report.checks.len()),
+    }
+}
+
+fn cleanup(command: &cli::Cleanup) -> Result<()> {
+    let dirs = &command.cni;
+    let cleanup = Cleanup::begin(cleanup::Places {
+        run_dir: command.ask.run_dir.clone(),
+        installed: vec![
+            dirs.cni_conf_dir.join(check::cni::CONFLIST),
+            dirs.cni_bin_dir.join(check::cni::PLUGIN),
+        ],
+    })?;
+    if !command.yes {
+        return show(command.ask.output, &cleanup.preview(), table::cleanup);
+    }
+    if !command.pods {
+        cleanup.spare_pods()?;
+    }
+    let report = cleanup.carry_out()?;
+    show(command.ask.output, &report, table::cleanup)?;
+    match report.left.len() {
+        0 => Ok(()),
+        left => bail!("{left} things are left"),
+    }
+}
+
+/// Prints a document of our own.
+fn show<T: Serialize>(form: Output, document: &T, table: impl FnOnce(&T) -> String) -> Result<()> {
+    write(&match form {
+        Output::Json => serde_json::to_string_pretty(document)? + "\n",
+        Output::Table => table(document),
+    })
+}
+
 /// JSON is passed on as it came, so that a newer agent's fields are not lost.
 fn print<T: serde::de::DeserializeOwned>(
     ask: &Ask,
@@ -144,6 +194,10 @@ fn print<T: serde::de::DeserializeOwned>(
         }
         Output::Table => table(read(body)?),
     };
+    write(&text)
+}
+
+fn write(text: &str) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| anyhow!("stdout: {error}"))

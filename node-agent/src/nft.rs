@@ -115,6 +115,25 @@ impl Nft {
         Ok(self.list()?.as_deref() != Some(self.expected(&table)))
     }
 
+    /// Whether the table is there, whatever it says.
+    ///
+    /// # Errors
+    /// When `nft` cannot be run or says no.
+    pub fn is_present(&self) -> Result<bool, NftError> {
+        Ok(self.list()?.is_some())
+    }
+
+    /// Lists the whole ruleset, to see whether that works here, and returns what the program calls
+    /// itself.
+    ///
+    /// # Errors
+    /// When `nft` cannot be run or says no.
+    pub fn probe(&self) -> Result<String, NftError> {
+        self.program.run(&["list", "ruleset"], "")?;
+        let version = self.program.run(&["--version"], "")?;
+        Ok(version.trim().to_owned())
+    }
+
     /// Removes the table, and says whether there was one.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The run directory, shared with the plugin: made, locked and watched over by one agent.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -104,7 +105,65 @@ impl RunDir {
     }
 }
 
+/// The process that holds a run directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id; `None` for one that cannot be seen, as from another container.
+    pub pid: Option<u32>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("a process that cannot be seen from here"),
+        }
+    }
+}
+
+/// Who holds the run directory at `path`, by `/proc/locks` alone: to try the lock could hinder an
+/// agent that starts. `None` when nobody does, or there is no such directory.
+pub fn holder(path: &Path) -> Option<Holder> {
+    let metadata = fs::metadata(path).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    held_by(&locks, metadata.dev(), metadata.ino())
+}
+
+/// Finds the holder in the text of `/proc/locks` (proc_locks(5)): its sixth column is
+/// `MAJOR:MINOR:INODE`, device numbers in hexadecimal.
+fn held_by(locks: &str, device: u64, inode: u64) -> Option<Holder> {
+    // glibc `gnu_dev_major` and `gnu_dev_minor`, within the 32 bits the kernel uses.
+    let (major, minor) = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00);
+    let file = format!("{major:02x}:{minor:02x}:{inode}");
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (kind, pid, locked) = (words.get(1)?, words.get(4)?, words.get(5)?);
+        // A process of another PID namespace shows as 0.
+        let pid = pid.parse().ok().filter(|pid| *pid != 0);
+        (*kind == "FLOCK" && *locked == file).then_some(Holder { pid })
+    })
+}
+
 /// Where an agent with that run directory answers.
 pub fn socket(run_dir: &Path) -> PathBuf {
     run_dir.join("agent.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_found_by_device_and_inode() {
+        let locks = "\
+1: POSIX  ADVISORY  WRITE 77 00:1c:99 0 EOF
+2: FLOCK  ADVISORY  WRITE 78 00:1c:99 0 EOF
+2: -> FLOCK  ADVISORY  WRITE 80 00:1c:99 0 EOF
+3: FLOCK  ADVISORY  WRITE 0 103:02:7 0 EOF
+";
+        let pid = Some(78);
+        assert_eq!(held_by(locks, 0x1c, 99), Some(Holder { pid }));
+        assert_eq!(held_by(locks, 0x10302, 7), Some(Holder { pid: None }));
+        assert_eq!(held_by(locks, 0x1c, 9), None);
+    }
 }

@@ -11,7 +11,8 @@ mod keep;
 mod record;
 
 pub use keep::{Failure, Kept, keep};
-pub use record::{Record, RecordError, Recorded, Restoration, Restorations};
+pub(crate) use keep::{command, unseen};
+pub use record::{Record, RecordError, Restoration, Restorations};
 
 use crate::links::Links;
 use crate::objects::Node;
@@ -218,7 +219,8 @@ fn ipv4_uplinks(uplinks: &BTreeSet<String>) -> Vec<Setting> {
     }
     let want = Want::Not {
         value: "2",
-        because: "it makes the filter loose on the pods' interfaces too, where the plugin sets 1",
+        because: "it makes the filter loose on the pods' interfaces too, where the plugin sets 1; \
+                  0 leaves each interface its own",
     };
     settings.push(should(RP_FILTER_ALL.to_owned(), want));
     settings

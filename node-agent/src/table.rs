@@ -1,5 +1,7 @@
 //! The documents for people: aligned, and in the same order every time. Pure.
 
+use crate::check::{Report, State};
+use crate::cleanup::{self, Item};
 use crate::screen::Skipped;
 use crate::status::{FirewallStatus, Rehearsal, Routes, Status};
 use gingham_model::NodeName;
@@ -215,6 +217,54 @@ fn addresses(status: &Status) -> String {
         std::iter::once(family.to_string()).chain(numbers).collect()
     }));
     aligned(&rows)
+}
+
+/// The checks, one a line, and below them how to mend what is not well.
+pub fn checks(report: &Report) -> String {
+    let mut rows = vec![row(&["CHECK", "STATE", "FOUND"])];
+    rows.extend(report.checks.iter().map(|check| {
+        let state = match check.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "FAIL",
+        };
+        row(&[&check.check, state, &check.found])
+    }));
+    let mut text = aligned(&rows);
+    for check in &report.checks {
+        list(&mut text, &format!("To mend {}", check.check), &check.mend);
+    }
+    text
+}
+
+/// What a clean-up does or did, and what is left.
+pub fn cleanup(report: &cleanup::Report) -> String {
+    let items = |items: &[Item]| {
+        let rows = items
+            .iter()
+            .map(|item| row(&[item.kind.word(), &item.what]));
+        let text = aligned(&rows.collect::<Vec<_>>());
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (removed, kept) = if report.done {
+        ("Removed or put back", "Stays")
+    } else {
+        ("To be removed or put back", "Would stay")
+    };
+    let mut text = String::new();
+    list(&mut text, removed, &items(&report.items));
+    list(&mut text, kept, &report.stays);
+    list(&mut text, "Went wrong", &report.errors);
+    list(&mut text, "Left", &items(&report.left));
+    let end = match (report.items.is_empty(), report.done) {
+        (true, _) => "Nothing of ours is here.",
+        (false, false) => "Nothing was changed: --yes does it.",
+        (false, true) if !report.left.is_empty() => "Not everything could be done.",
+        (false, true) if report.stays.is_empty() => "The host is as it was before.",
+        (false, true) => "Apart from what stays, the host is as it was before.",
+    };
+    paragraph(&mut text, &format!("{end}\n"));
+    text.trim_start().to_owned()
 }
 
 fn paragraph(text: &mut String, part: &str) {

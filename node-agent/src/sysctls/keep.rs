@@ -37,8 +37,8 @@ pub fn keep(wanted: &[Setting], record: &Path) -> Kept {
         let outcome = match rim.due(setting) {
             Ok(None) => continue,
             Ok(Some(due)) if leans_on_a_failure(setting, &kept) => Err(format!(
-                "not set to {}: an earlier setting failed",
-                due.value
+                "{}: not set to {}: an earlier setting failed",
+                setting.name, due.value
             )),
             Ok(Some(due)) => rim.make(setting, &due),
             Err(error) => Err(error),
@@ -74,8 +74,8 @@ struct Due {
 }
 
 impl Rim<'_> {
-    /// What is to be done about the setting; `None` when it is well. What cannot be done about is
-    /// the error.
+    /// What is to be done about the setting; `None` when it is well. The error is what is not well
+    /// and not to be changed from here.
     fn due(&self, setting: &Setting) -> Result<Option<Due>, String> {
         let name = &setting.name;
         let before = match sysctl::read(name) {

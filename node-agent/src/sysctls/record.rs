@@ -19,12 +19,12 @@ pub struct Record {
 
 /// One setting that was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
+struct Recorded {
     /// Its value before the first change.
-    pub before: String,
+    before: String,
     /// Its value after the last one. The same as before in a setting that we left alone and the
     /// kernel changes when another one is put back.
-    pub set: String,
+    set: String,
 }
 
 /// Why the file could not be read or written.

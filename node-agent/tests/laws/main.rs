@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod check;
 mod claim;
 mod cluster;
 mod firewall;
@@ -12,3 +13,4 @@ mod plan;
 mod pods;
 mod reconcile;
 mod screen;
+mod sysctls;

@@ -7,8 +7,10 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod cleanup;
 mod directory;
 mod kernel;
+mod managers;
 mod masquerade;
 mod nft_failures;
 mod nftables;

@@ -86,7 +86,7 @@ fn forwarding_stays_off_where_advertisements_cannot_be_kept() {
     assert_eq!(failed, names(&settings));
     assert_eq!(
         kept.failures[1].error,
-        "not set to 1: an earlier setting failed"
+        "net/ipv6/conf/all/forwarding: not set to 1: an earlier setting failed"
     );
     assert_eq!(world.read(FORWARD_V6), "0");
 }

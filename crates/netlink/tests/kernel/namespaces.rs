@@ -45,3 +45,24 @@ fn a_setting_is_written_once() {
             .starts_with("read sysctl net/ipv4/conf/no-such/rp_filter: ")
     );
 }
+
+#[test]
+fn settings_are_listed_and_tried_without_a_change() {
+    let netns = new_namespace();
+    let look = || {
+        let name = "net/ipv4/conf/lo/rp_filter";
+        let before = sysctl::read(name).unwrap();
+        sysctl::may_set(name).unwrap();
+        assert_eq!(sysctl::read(name).unwrap(), before);
+        let missing = sysctl::may_set("net/ipv4/conf/no-such/rp_filter");
+        assert!(missing.unwrap_err().is_missing());
+        assert!(sysctl::names("net/ipv4/no-such").unwrap_err().is_missing());
+        sysctl::names("net/ipv4/conf").unwrap()
+    };
+    let names = netns.visit(look).unwrap();
+    assert!(
+        ["all", "default", "lo"]
+            .iter()
+            .all(|name| names.contains(&(*name).to_owned()))
+    );
+}

@@ -1,0 +1,93 @@
+//! Looks for everything of ours.
+
+use super::{CleanupError, Found, Places};
+use crate::firewall::TABLE;
+use crate::nft::{Nft, NftError};
+use crate::run_dir::SYSCTLS;
+use crate::sysctls::Record;
+use gingham_model::{Owner, POD_LINK_GROUP, TABLE_MAIN};
+use gingham_netlink::{Link, Socket, sysctl};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the agent and the plugin write into the run directory. `node.json` comes first, because no
+/// pod is wired without it; what is recorded of the settings last.
+const FILES: [&str; 8] = [
+    "node.json",
+    "node.json.tmp",
+    "leases.json",
+    "leases.json.tmp",
+    "leases.lock",
+    "agent.sock",
+    "sysctls.json.tmp",
+    SYSCTLS,
+];
+
+/// Looks.
+pub(super) fn find(places: &Places, socket: &mut Socket) -> Result<Found, CleanupError> {
+    let links = socket.links()?.into_iter();
+    let routes = socket.routes(TABLE_MAIN)?.into_iter();
+    let record = Record::read(&places.run_dir.join(SYSCTLS))?;
+    let settings = record.restorations(|name| sysctl::read(name).ok());
+    let (files, others) = files(&places.run_dir);
+    let mut stays = settings.others.clone();
+    stays.extend(others);
+    let installed = places.installed.iter().filter(|path| path.exists());
+    stays.extend(
+        installed.map(|path| format!("{}: whoever installed it removes it", path.display())),
+    );
+    Ok(Found {
+        links: links.filter(is_pods).collect(),
+        routes: routes
+            .filter(|route| Owner::of(route.protocol).is_some())
+            .collect(),
+        table: table()?,
+        settings,
+        files,
+        stays,
+    })
+}
+
+/// The name of our nftables table if it is there. Without `nft` nobody can have made it.
+fn table() -> Result<Option<&'static str>, NftError> {
+    match Nft::new().is_present() {
+        Ok(present) => Ok(present.then_some(TABLE)),
+        Err(NftError::Missing) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_pods(link: &Link) -> bool {
+    link.group == POD_LINK_GROUP
+}
+
+/// The files of ours in the run directory, and last the directory itself; and what keeps it.
+fn files(run_dir: &Path) -> (Vec<PathBuf>, Option<String>) {
+    let mut ours: Vec<PathBuf> = FILES.iter().map(|name| run_dir.join(name)).collect();
+    // Not `exists`, which a socket nobody listens on passes as well but a broken link does not.
+    ours.retain(|path| fs::symlink_metadata(path).is_ok());
+    match others(run_dir, &ours) {
+        Ok(others) if others.is_empty() => {
+            ours.push(run_dir.to_owned());
+            (ours, None)
+        }
+        Ok(others) => {
+            let names: Vec<String> = others
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            (ours, Some(format!("{}: not ours", names.join(", "))))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (ours, None),
+        Err(error) => (ours, Some(format!("{}: {error}", run_dir.display()))),
+    }
+}
+
+fn others(run_dir: &Path, ours: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(run_dir)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| !ours.contains(path));
+    paths.sort();
+    Ok(paths)
+}
