@@ -15,6 +15,7 @@ use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
+use crate::run_dir::SYSCTLS;
 use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
 use gingham_model::NodeName;
@@ -191,7 +192,7 @@ impl Pass {
         };
         let hops = sysctls::next_hops(&plan.routes);
         let wanted = sysctls::wanted(node, links, &hops);
-        sysctls::keep(&wanted, &self.run_dir.join("sysctls.json"))
+        sysctls::keep(&wanted, &self.run_dir.join(SYSCTLS))
     }
 
     fn routes(

@@ -2,6 +2,7 @@
 
 use gingham_model::{Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// The owners whose routes are kept here.
@@ -32,10 +33,9 @@ impl Table {
     }
 
     fn insert(&mut self, route: Route) {
-        if self.first.contains_key(&route.key) {
-            self.copies.push(route);
-        } else {
-            self.first.insert(route.key, route);
+        match self.first.entry(route.key) {
+            Entry::Vacant(place) => drop(place.insert(route)),
+            Entry::Occupied(_) => self.copies.push(route),
         }
     }
 
