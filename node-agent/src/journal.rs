@@ -41,7 +41,7 @@ impl Journal {
             now.extend(failures.map(|failure| failure.error.clone()));
             let firewall = seen.firewall.as_ref();
             now.extend(firewall.and_then(|(_, set)| set.clone().err()));
-            now.extend(seen.round.routes.values().filter_map(conflict));
+            now.extend(seen.round.odd.values().filter_map(conflict));
             now.extend(seen.plan.disputes.iter().map(ToString::to_string));
         }
         for line in now.difference(&self.said) {

@@ -286,7 +286,7 @@ impl AtScrape {
         let mut observed: BTreeMap<Labels, i64> = BTreeMap::new();
         let mut desired = observed.clone();
         let mut conflicts = observed.clone();
-        for (key, (route, standing)) in &seen.round.routes {
+        for (key, (route, standing)) in seen.standings() {
             let family = || ("family", key.prefix.family().to_string());
             let kind = || ("kind", snapshot::kind(route));
             let state = ("state", standing.word().to_owned());

@@ -15,11 +15,13 @@ use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
+use crate::routes::standing::Standing;
 use crate::run_dir::SYSCTLS;
 use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
-use gingham_model::NodeName;
+use gingham_model::{NodeName, Route, RouteKey};
 use gingham_netlink::{Error, Socket};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,6 +89,15 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Every route of ours that is wanted or there, and how it stands.
+    pub fn standings(&self) -> BTreeMap<&RouteKey, (&Route, &Standing)> {
+        let wanted = self.plan.routes.iter();
+        let wanted = wanted.map(|(key, route)| (key, (route, self.round.standing(key))));
+        let odd = self.round.odd.iter();
+        let odd = odd.map(|(key, (route, standing))| (key, (route, standing)));
+        wanted.chain(odd).collect()
+    }
+
     /// Whether everything is as it should be.
     pub fn is_well(&self) -> bool {
         let firewall = self.firewall.as_ref().is_none_or(|(_, set)| set.is_ok());
@@ -205,7 +216,7 @@ impl Pass {
         let order = Order {
             plan,
             extent: self.extent(),
-            before: self.before.as_ref().map(|seen| &seen.round),
+            before: self.before.as_ref().map(|seen| (&seen.plan, &seen.round)),
             culprits: &self.marks.culprits,
             now,
             deadline: now + ROUTES,

@@ -157,7 +157,7 @@ fn direct(block: &Block, links: &Links) -> Result<Route, NoRoute> {
     Ok(Route::of(
         Owner::Direct,
         block.cidr,
-        Target::Via([hop].into()),
+        Target::Via(hop.into()),
     ))
 }
 

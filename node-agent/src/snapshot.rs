@@ -133,7 +133,7 @@ fn disputes(seen: &Seen) -> Vec<String> {
 
 fn counts(seen: &Seen) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for (_, standing) in seen.round.routes.values() {
+    for (_, standing) in seen.standings().into_values() {
         *counts.entry(standing.word().to_owned()).or_default() += 1;
     }
     counts
@@ -166,7 +166,7 @@ fn held(seen: &Seen) -> Vec<String> {
 
 /// The routes that are not as they should be: some by name, the rest as a number.
 fn unsettled(round: &Round) -> Vec<String> {
-    let all = round.routes.iter();
+    let all = round.odd.iter();
     let unsettled = all.filter(|(_, (_, standing))| !standing.is_settled());
     let mut lines: Vec<String> = unsettled
         .map(|(key, (route, standing))| {
@@ -199,7 +199,8 @@ pub(crate) fn kind(route: &Route) -> String {
 }
 
 fn routes(seen: &Seen) -> Vec<RouteStatus> {
-    let all = seen.round.routes.iter().map(|(key, (route, standing))| {
+    let all = seen.standings().into_iter();
+    let all = all.map(|(key, (route, standing))| {
         let (via, dev) = hops(&route.target, &seen.links);
         RouteStatus {
             kind: kind(route),

@@ -40,12 +40,14 @@ impl<T: PartialEq> Source<T> {
     /// The object is so now. Says whether that is news.
     pub fn apply(&mut self, name: String, object: T, unknown: Vec<String>) -> bool {
         let cured = self.refused.remove(&name).is_some();
-        let told = self
-            .unknown
-            .get(&name)
-            .is_some_and(|before| *before == unknown);
+        let before = self.unknown.get(&name).map_or(&[][..], Vec::as_slice);
+        let told = *before == unknown;
         let changed = self.objects.get(&name) != Some(&object);
-        self.unknown.insert(name.clone(), unknown);
+        if unknown.is_empty() {
+            self.unknown.remove(&name);
+        } else {
+            self.unknown.insert(name.clone(), unknown);
+        }
         self.objects.insert(name, object);
         changed || cured || !told
     }

@@ -138,7 +138,7 @@ pub fn next_hops(routes: &RouteSet) -> BTreeSet<NextHop> {
         Target::Via(hops) => Some(hops),
         _ => None,
     });
-    hops.flatten().copied().collect()
+    hops.flat_map(|hops| hops.iter()).copied().collect()
 }
 
 /// The settings for a node whose direct routes lead to `hops`, in the order in which they must be

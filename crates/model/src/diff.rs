@@ -80,7 +80,8 @@ mod tests {
             dev,
         });
         prop_oneof![
-            proptest::collection::btree_set(hop, 1..3).prop_map(Target::Via),
+            proptest::collection::vec(hop, 1..3)
+                .prop_map(|hops| Target::Via(hops.into_iter().collect())),
             (1u32..3).prop_map(Target::Link),
             Just(Target::Unreachable),
         ]

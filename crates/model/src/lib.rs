@@ -32,4 +32,6 @@ pub use mac::{MacAddress, MacAddressError};
 pub use name::{NameError, NodeName, PoolName, Zone};
 pub use pod::{HOST_MAC, POD_LINK_GROUP, POD_LINK_PREFIX, gateway};
 pub use prefix::{Prefix, PrefixError};
-pub use route::{NextHop, Owner, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target};
+pub use route::{
+    NextHop, NextHops, Owner, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target,
+};

@@ -13,7 +13,6 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `RTPROT_UNSPEC` of `linux/rtnetlink.h`: in a dump, any protocol.
@@ -123,7 +122,7 @@ fn aim(message: &mut RouteMessage, target: &Target) {
     }
 }
 
-fn multipath(hops: &BTreeSet<NextHop>) -> RouteAttribute {
+fn multipath(hops: &[NextHop]) -> RouteAttribute {
     RouteAttribute::MultiPath(hops.iter().map(multipath_hop).collect())
 }
 

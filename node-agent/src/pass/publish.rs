@@ -10,8 +10,8 @@ use std::path::Path;
 pub(super) fn publish(path: &Path, plan: &Plan, round: &Round) -> Result<(), Vec<String>> {
     let state = plan.node_state.clone()?;
     let missing = state.blocks.iter().map(|block| block.cidr).filter(|cidr| {
-        let sink = round.routes.get(&Owner::Sink.key(*cidr));
-        !sink.is_some_and(|(_, standing)| standing.is_settled())
+        let sink = Owner::Sink.key(*cidr);
+        !(plan.routes.contains_key(&sink) && round.standing(&sink).is_settled())
     });
     let reasons: Vec<String> = missing
         .map(|cidr| format!("block {cidr} has no sink"))

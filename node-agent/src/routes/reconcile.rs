@@ -40,8 +40,8 @@ pub struct Order<'a> {
     pub plan: &'a Plan,
     /// How much to read.
     pub extent: Extent,
-    /// The round before: what stood as wanted then, and does not now, was broken.
-    pub before: Option<&'a Round>,
+    /// Plan and round before this one: what stood as wanted then, and does not now, was broken.
+    pub before: Option<(&'a Plan, &'a Round)>,
     /// Who was seen to lay hands on our routes.
     pub culprits: &'a BTreeMap<RouteKey, Culprit>,
     /// When the round began.
@@ -80,8 +80,8 @@ pub struct Round {
     pub failed: Vec<(Change, String)>,
     /// What of the applied changes was a repair.
     pub repaired: BTreeMap<RouteKey, Damage>,
-    /// Every route wanted or there, and how it stands.
-    pub routes: BTreeMap<RouteKey, (Route, Standing)>,
+    /// Every route wanted or there that is not [`Standing::Ok`]. Most of thousands are.
+    pub odd: BTreeMap<RouteKey, (Route, Standing)>,
     /// The mass removal that is held.
     pub mass: Option<Mass>,
     /// When something that was put off is due.
@@ -91,9 +91,12 @@ pub struct Round {
 impl Round {
     /// Whether the kernel has all of the plan and nothing but it.
     pub fn is_in_sync(&self) -> bool {
-        self.routes
-            .values()
-            .all(|(_, standing)| standing.is_settled())
+        self.odd.values().all(|(_, standing)| standing.is_settled())
+    }
+
+    /// How the wanted route at `key` stands.
+    pub fn standing(&self, key: &RouteKey) -> &Standing {
+        self.odd.get(key).map_or(&Standing::Ok, |(_, odd)| odd)
     }
 }
 
@@ -124,7 +127,7 @@ pub fn reconcile(
         rivals: (met == Met::Rival).then_some(&memory.rivals),
         failed: round.failed.iter().map(failure).collect(),
     };
-    round.routes = compare(order.plan, &after, &left);
+    round.odd = compare(order.plan, &after, &left);
     Ok(round)
 }
 
@@ -254,10 +257,11 @@ impl Order<'_> {
     /// What had happened to the route of `change`; `None` when it was not as wanted before either.
     fn damage(&self, change: &Change, table: &Table) -> Option<Damage> {
         let key = change.key();
-        let (stood, Standing::Ok) = self.before?.routes.get(&key)? else {
+        let (plan, round) = self.before?;
+        let stood = plan.routes.get(&key)?;
+        if *round.standing(&key) != Standing::Ok || self.plan.routes.get(&key) != Some(stood) {
             return None;
-        };
-        self.plan.routes.get(&key).filter(|route| *route == stood)?;
+        }
         Some(match change {
             Change::Remove(_) => Damage::Duplicated,
             _ if table.routes().contains_key(&key) => Damage::Changed,
@@ -289,15 +293,15 @@ impl Left<'_> {
 }
 
 fn compare(plan: &Plan, after: &Table, left: &Left<'_>) -> BTreeMap<RouteKey, (Route, Standing)> {
-    let mut routes = BTreeMap::new();
+    let mut odd = BTreeMap::new();
     for (key, want) in &plan.routes {
         let there = after.routes().get(key) == Some(want);
         let standing = match left.work.conflicts.get(key) {
             Some(rival) => Standing::Conflict(rival.clone()),
-            None if there => Standing::Ok,
+            None if there => continue,
             None => left.why_not_made(key),
         };
-        routes.insert(*key, (want.clone(), standing));
+        odd.insert(*key, (want.clone(), standing));
     }
     let planned = |key: &RouteKey| plan.routes.contains_key(key);
     let extra = after.routes().iter().filter(|(key, _)| !planned(key));
@@ -307,13 +311,11 @@ fn compare(plan: &Plan, after: &Table, left: &Left<'_>) -> BTreeMap<RouteKey, (R
             (None, Some(why)) => Standing::Failed(why.clone()),
             (None, None) => Standing::Superfluous,
         };
-        routes.insert(*key, (route.clone(), standing));
+        odd.insert(*key, (route.clone(), standing));
     }
     for copy in after.copies().iter().filter(|copy| planned(&copy.key)) {
-        if let Some((_, standing)) = routes.get_mut(&copy.key) {
-            let why = "another route of ours stands at its key";
-            *standing = Standing::Failed(why.to_owned());
-        }
+        let why = "another route of ours stands at its key".to_owned();
+        odd.insert(copy.key, (copy.clone(), Standing::Failed(why)));
     }
-    routes
+    odd
 }

@@ -34,7 +34,7 @@ fn a_neighbours_blocks_are_reached_by_its_addresses() {
             via: via.parse().unwrap(),
             dev: UPLINK,
         };
-        assert_eq!(route.target, Target::Via([hop].into()));
+        assert_eq!(route.target, Target::Via(hop.into()));
     }
     assert!(matches!(plan.removals, Removals::Allowed(..)));
 }

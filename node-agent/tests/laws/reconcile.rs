@@ -80,7 +80,7 @@ fn of_two_routes_at_one_key_the_second_goes_once_the_first_is_right() {
         dev: 2,
     };
     let other = Route {
-        target: Target::Via([hop].into()),
+        target: Target::Via(hop.into()),
         ..route.clone()
     };
     let appended = worked(&plan, vec![route.clone(), other.clone()]);

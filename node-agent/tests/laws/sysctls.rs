@@ -41,7 +41,7 @@ fn a_node_of_one_uplink_is_told_by_its_addresses_and_next_hops() {
     let direct = Route::of(
         Owner::Direct,
         "10.64.2.0/24".parse().unwrap(),
-        Target::Via([hop].into()),
+        Target::Via(hop.into()),
     );
     let sink = Route::of(
         Owner::Sink,

@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) socket: Socket,
     _lan: Netns,
     memory: Memory,
-    before: Option<Round>,
+    before: Option<(Plan, Round)>,
     culprits: BTreeMap<RouteKey, Culprit>,
     extent: Extent,
 }
@@ -98,13 +98,13 @@ impl World {
         let order = Order {
             plan: &plan,
             extent: self.extent,
-            before: self.before.as_ref(),
+            before: self.before.as_ref().map(|(plan, round)| (plan, round)),
             culprits: &self.culprits,
             now,
             deadline: now + Duration::from_secs(10),
         };
         let round = reconcile(&mut self.socket, &order, &mut self.memory).unwrap();
-        self.before = Some(round.clone());
+        self.before = Some((plan.clone(), round.clone()));
         (plan, round)
     }
 
@@ -206,7 +206,7 @@ fn what_a_foreign_hand_breaks_is_repaired() {
         dev: uplink(&mut world),
     };
     let bent = Route {
-        target: Target::Via([elsewhere].into()),
+        target: Target::Via(elsewhere.into()),
         ..routes[1].clone()
     };
     world.change(&Change::Replace(bent));
@@ -233,7 +233,7 @@ fn each_damage_is_repaired_for_what_it_is() {
         dev: uplink(&mut world),
     };
     let bent = Route {
-        target: Target::Via([elsewhere].into()),
+        target: Target::Via(elsewhere.into()),
         ..route.clone()
     };
     let append = "ip route append 10.64.2.0/24 via 10.1.0.77 dev eth0 proto 201 metric 12";
@@ -264,7 +264,7 @@ fn a_foreign_route_nobody_knew_of_is_met_unharmed_and_named() {
     world.run("ip route add unreachable 10.64.2.0/24 proto 99 metric 12");
     let (_, round) = world.round(&cluster());
     assert!(round.applied.is_empty());
-    assert_eq!(round.routes[&key].1.word(), "conflict");
+    assert_eq!(round.standing(&key).word(), "conflict");
     world.run("ip route del unreachable 10.64.2.0/24 proto 99 metric 12");
 }
 
@@ -286,7 +286,7 @@ fn who_keeps_breaking_a_route_is_named_and_answered_ever_more_slowly() {
     }
     assert_eq!(repairs, 5);
     let (_, round) = world.round(&cluster());
-    let (word, detail) = (round.routes[&key].1.word(), round.routes[&key].1.detail());
+    let (word, detail) = (round.standing(&key).word(), round.standing(&key).detail());
     assert_eq!(word, "contested");
     let expected = "a fight: repaired 5 times, broken by netlink port 4711 (networkd)";
     assert_eq!(detail.as_deref(), Some(expected));
@@ -304,7 +304,7 @@ fn routes_of_others_survive_and_block_only_themselves() {
         via: "10.1.0.9".parse().unwrap(),
         dev,
     };
-    let target = Target::Via([hop].into());
+    let target = Target::Via(hop.into());
     let foreign = Route {
         key,
         protocol: RouteProtocol(4),
@@ -325,7 +325,7 @@ fn routes_of_others_survive_and_block_only_themselves() {
         world.change(&Change::Replace(route.clone()));
     }
     let (_, round) = world.round(&cluster());
-    let standing = &round.routes[&key].1;
+    let standing = round.standing(&key);
     assert_eq!(
         standing.detail().as_deref(),
         Some("protocol 4 (static), metric 12")

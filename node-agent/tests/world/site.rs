@@ -117,7 +117,7 @@ fn peer(node: &Netns) -> Netns {
             dev: eth0,
         };
         let pods = PODS[at].parse().unwrap();
-        let back = Route::of(Owner::Direct, pods, Target::Via([hop].into()));
+        let back = Route::of(Owner::Direct, pods, Target::Via(hop.into()));
         let near = address::add(eth0, ip(NEAR[at]), length);
         run(
             &peer,

@@ -6,7 +6,6 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
     RouteNextHopFlags, RouteScope, RouteType,
 };
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The parts of a route message that decide what we make of it.
@@ -95,7 +94,7 @@ fn target(header: &RouteHeader, parts: Parts) -> Target {
             });
     }
     match (parts.gateway, parts.dev) {
-        (Some(via), Some(dev)) => Target::Via(BTreeSet::from([NextHop { via, dev }])),
+        (Some(via), Some(dev)) => Target::Via(NextHop { via, dev }.into()),
         // IPv6 knows no scopes and prints 0 for all.
         (None, Some(dev)) if header.scope == RouteScope::Link || is_v6 => Target::Link(dev),
         _ => Target::Foreign,

@@ -6,7 +6,6 @@ use gingham_integration::cluster;
 use gingham_integration::topology::{BoxPlan, NodePlan, Role, Topology, ZonePlan};
 use gingham_model::{Family, NextHop, Owner, Prefix, Route, RouteSet, TABLE_MAIN, Target};
 use gingham_netlink::Socket;
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::Command;
@@ -104,7 +103,7 @@ impl Zone {
         let mut routes = RouteSet::new();
         for node in self.topology.nodes().skip(1) {
             for (cidr, via) in node.blocks.iter().zip(&node.internal_ips) {
-                let target = Target::Via(BTreeSet::from([NextHop { via: *via, dev }]));
+                let target = Target::Via(NextHop { via: *via, dev }.into());
                 let route = Route::of(Owner::Direct, *cidr, target);
                 routes.insert(route.key, route);
             }

@@ -12,7 +12,7 @@ fn route(n: u8) -> Route {
         n => {
             let via = format!("10.1.0.{n}").parse().unwrap();
             let hop = NextHop { via, dev: 2 };
-            Route::of(Owner::Direct, prefix, Target::Via([hop].into()))
+            Route::of(Owner::Direct, prefix, Target::Via(hop.into()))
         }
     }
 }
