@@ -75,8 +75,10 @@ pub struct Hands {
 pub struct Seen {
     /// The interfaces.
     pub links: Links,
+    /// The cluster it was planned by.
+    pub cluster: Arc<Cluster>,
     /// What should be so.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What is so.
     pub round: Round,
     /// Settings that could not be made, and what to know of others.
@@ -161,12 +163,7 @@ impl Pass {
         world: &wiring::World,
     ) -> Result<Found, Error> {
         let links = Links::new(world.links.clone(), world.addresses.clone());
-        let plan = plan::plan(&plan::Inputs {
-            me: &self.me,
-            cluster: &self.cluster,
-            links: &links,
-            boot: &self.boot,
-        });
+        let plan = self.plan(&links);
         let sysctls = self.sysctls(&links, &plan);
         let round = self.routes(socket, &plan, &mut hands.memory)?;
         // Before anything is published: addresses of pods whose leases are lost are taken up first.
@@ -175,6 +172,7 @@ impl Pass {
         let published = publish::publish(&self.node_state(), &plan, &round);
         let seen = Seen {
             links,
+            cluster: Arc::clone(&self.cluster),
             plan,
             round,
             sysctls,
@@ -185,6 +183,22 @@ impl Pass {
             seen: Arc::new(seen),
             pods,
         })
+    }
+
+    /// Most rounds plan what the one before planned: then it is the same.
+    fn plan(&self, links: &Links) -> Arc<Plan> {
+        let before = self.before.as_ref();
+        let same =
+            before.filter(|seen| Arc::ptr_eq(&seen.cluster, &self.cluster) && seen.links == *links);
+        if let Some(seen) = same {
+            return Arc::clone(&seen.plan);
+        }
+        Arc::new(plan::plan(&plan::Inputs {
+            me: &self.me,
+            cluster: &self.cluster,
+            links,
+            boot: &self.boot,
+        }))
     }
 
     fn pods(
@@ -216,7 +230,7 @@ impl Pass {
         let order = Order {
             plan,
             extent: self.extent(),
-            before: self.before.as_ref().map(|seen| (&seen.plan, &seen.round)),
+            before: self.before.as_ref().map(|seen| (&*seen.plan, &seen.round)),
             culprits: &self.marks.culprits,
             now,
             deadline: now + ROUTES,

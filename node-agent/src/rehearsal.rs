@@ -37,7 +37,7 @@ pub fn rehearsal(known: &Known, cluster: &Cluster) -> Result<Rehearsal, gingham_
     let order = Order {
         plan: &plan,
         extent: Extent::Whole,
-        before: known.seen.as_ref().map(|seen| (&seen.plan, &seen.round)),
+        before: known.seen.as_ref().map(|seen| (&*seen.plan, &seen.round)),
         culprits: &BTreeMap::new(),
         now,
         deadline: now + ROUTES,

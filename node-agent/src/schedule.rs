@@ -12,7 +12,7 @@ const LONGEST_BURST: Duration = Duration::from_millis(40);
 /// After so long without news of the kernel a storm is over.
 const CALM: Duration = Duration::from_secs(2);
 /// In a storm a round is followed by a pause of at most so many quarters of its own length,
-const WIDEST_PAUSE: u32 = 32;
+const WIDEST_PAUSE: u32 = 8;
 /// and never longer than this: a second is what we promise.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Everything is read back at least this often, less up to a tenth.

@@ -107,11 +107,12 @@ impl Guard {
     pub fn ask(&mut self, asked: &Asked<'_>, now: Instant) -> Verdict {
         self.note(asked, now);
         let census = self.census(asked);
+        let is_mass = census.worst().is_some();
         let mut verdict = Verdict::default();
         for (key, since) in &self.since {
             let hold = if asked.off_link.contains(key) {
                 (Hold::Flap, FLAP)
-            } else if census.is_mass() && !self.confirmed.contains(key) {
+            } else if is_mass && !self.confirmed.contains(key) {
                 (Hold::Mass, asked.hold)
             } else {
                 continue;
@@ -194,10 +195,6 @@ struct Census {
 }
 
 impl Census {
-    fn is_mass(&self) -> bool {
-        self.worst().is_some()
-    }
-
     /// The family where most nodes lose, if these are too many: all of several, or more than a few
     /// and more than their part.
     fn worst(&self) -> Option<(usize, usize)> {
