@@ -53,8 +53,11 @@ struct Arguments {
     #[arg(long, default_value_t = 100_000)]
     storm: usize,
     /// Seconds without any event.
-    #[arg(long, default_value_t = 20)]
-    idle: u64,
+    #[arg(long, default_value = "20", value_parser = seconds)]
+    idle: Duration,
+    /// Seconds between two deletions, each to be an accident of its own
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    pause: Duration,
     /// How to print the figures.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -134,11 +137,17 @@ fn bench(arguments: &Arguments) -> Result<()> {
             rounds: arguments.rounds,
             deletions: arguments.deletions,
             storm: arguments.storm,
-            idle: Duration::from_secs(arguments.idle),
+            idle: arguments.idle,
+            pause: arguments.pause,
         }
         .run()?,
     );
     report::print(&figures, arguments.output)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "must be a number".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Namespaces of the own for everything that follows: a network, and mounts that cover what the

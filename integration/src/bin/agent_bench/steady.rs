@@ -22,9 +22,6 @@ const FOREIGN: u16 = 5_000;
 /// How long a route may be missing before the bench gives up: longer than the agent's slowest
 /// means, a look at everything every 30 s.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two losses of all routes, so that they are two accidents and no fight.
-const PAUSE: Duration = Duration::from_secs(3);
-
 /// What to measure.
 pub(crate) struct Steady<'a> {
     pub(crate) zone: &'a Zone,
@@ -33,6 +30,8 @@ pub(crate) struct Steady<'a> {
     pub(crate) deletions: usize,
     pub(crate) storm: usize,
     pub(crate) idle: Duration,
+    /// Between two losses, so that they are two accidents and no fight.
+    pub(crate) pause: Duration,
 }
 
 /// A running agent and the eyes on its routes.
@@ -41,6 +40,7 @@ struct Stand {
     watch: Watch,
     socket: Socket,
     routes: RouteSet,
+    pause: Duration,
     figures: Vec<Figure>,
 }
 
@@ -52,6 +52,7 @@ impl Steady<'_> {
             watch: Watch::open()?,
             routes: self.zone.routes(&mut socket)?,
             socket,
+            pause: self.pause,
             figures: Vec::new(),
         };
         stand.agent.wait_ready()?;
@@ -124,6 +125,7 @@ impl Stand {
         let victims: Vec<Route> = self.routes.values().step_by(step).cloned().collect();
         let mut took = Vec::new();
         for victim in victims.iter().cycle().take(deletions) {
+            sleep(self.pause);
             self.watch.pass_over()?;
             self.socket.run(&[route::remove(victim)])?;
             took.push(self.away()?);
@@ -150,7 +152,7 @@ impl Stand {
     fn repair_all(&mut self, rounds: usize) -> Result<()> {
         let mut took = Vec::new();
         for _ in 0..rounds {
-            sleep(PAUSE);
+            sleep(self.pause);
             self.watch.pass_over()?;
             for route in self.routes.values() {
                 self.socket.run(&[route::remove(route)])?;
