@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
-# their own, scenarios in the lab, and one timing beside Debian's ptp and host-local.
+# their own, scenarios in the lab, and two timings, beside Debian's ptp and host-local and beside
+# ip -batch.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
@@ -14,4 +15,6 @@ cargo bench --quiet --locked -p gingham-ipam --bench store
 say "timing of ADD and DEL (a figure, not a test)"
 # Few pods: each dual-stack ADD of ptp waits two seconds for duplicate address detection.
 "$root/target/release/bench" --pods 5 --gingham "$root/target/x86_64-unknown-linux-gnu/release/gingham"
+say "timing of the agent in a zone of 5,000 blocks (a figure, not a test)"
+"$root/target/release/agent-bench" --rounds 3 --deletions 5 --idle 5 --agent "$root/target/release/gingham-agent"
 say "done"

@@ -5,12 +5,18 @@ use crate::zone::{CLUSTER_DIR, NODE};
 use anyhow::{Context, Result, bail};
 use gingham_integration::eventually;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 /// How long it may take to say that all is well.
 const READY: Duration = Duration::from_secs(120);
+/// Where its metrics are: on the node's address.
+const METRICS: &str = "172.16.0.1:9179";
+/// How long it may take to tell them.
+const ANSWER: Duration = Duration::from_secs(10);
 
 pub(crate) struct Agent {
     program: PathBuf,
@@ -49,5 +55,20 @@ impl Agent {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
         }
         serde_json::from_slice(&output.stdout).context("gingham-agent status")
+    }
+
+    /// A counter without labels of its `/metrics`.
+    pub(crate) fn counter(&self, name: &str) -> Result<f64> {
+        let what = || format!("http://{METRICS}/metrics");
+        let mut stream = TcpStream::connect(METRICS).with_context(what)?;
+        stream.set_read_timeout(Some(ANSWER)).with_context(what)?;
+        let request = format!("GET /metrics HTTP/1.0\r\nHost: {METRICS}\r\n\r\n");
+        stream.write_all(request.as_bytes()).with_context(what)?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).with_context(what)?;
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let value = lines.find(|(counter, _)| *counter == name);
+        let (_, value) = value.with_context(|| format!("{}: no {name} in {text}", what()))?;
+        value.parse().with_context(what)
     }
 }

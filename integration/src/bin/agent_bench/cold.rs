@@ -24,6 +24,13 @@ pub(crate) struct Rounds<'a> {
     pub(crate) rounds: usize,
 }
 
+/// What came of them.
+pub(crate) struct Cold {
+    pub(crate) figures: Vec<Figure>,
+    /// What the floor takes to its last route, in milliseconds.
+    pub(crate) floor: f64,
+}
+
 /// One cold start.
 struct Sample {
     first: Duration,
@@ -32,7 +39,7 @@ struct Sample {
 }
 
 impl Rounds<'_> {
-    pub(crate) fn run(&self) -> Result<Vec<Figure>> {
+    pub(crate) fn run(&self) -> Result<Cold> {
         std::fs::write(BATCH, self.zone.batch()).with_context(|| format!("writing {BATCH}"))?;
         let size = self.zone.size();
         let (blocks, families) = (size.blocks.to_string(), size.families.to_string());
@@ -47,7 +54,10 @@ impl Rounds<'_> {
             by_agent.push(self.agent_starts()?);
         }
         let [by_batch, by_floor, by_agent] = samples;
-        Ok(figures(&by_batch, &by_floor, &by_agent))
+        Ok(Cold {
+            figures: figures(&by_batch, &by_floor, &by_agent),
+            floor: of(&by_floor, |sample| sample.last),
+        })
     }
 
     fn in_sister(&self, netns: &Netns, program: &Path, arguments: &[&str]) -> Result<Sample> {
@@ -104,10 +114,12 @@ fn flush() -> Result<()> {
     Ok(())
 }
 
+/// The median of a part of the samples, in milliseconds.
+fn of(samples: &[Sample], part: fn(&Sample) -> Duration) -> f64 {
+    median(samples.iter().map(part).map(milliseconds).collect())
+}
+
 fn figures(by_batch: &[Sample], by_floor: &[Sample], by_agent: &[Sample]) -> Vec<Figure> {
-    let of = |samples: &[Sample], part: fn(&Sample) -> Duration| {
-        median(samples.iter().map(part).map(milliseconds).collect())
-    };
     let mut figures = Vec::new();
     for (who, samples) in [
         ("ip -batch", by_batch),

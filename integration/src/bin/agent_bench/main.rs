@@ -123,25 +123,25 @@ fn bench(arguments: &Arguments) -> Result<()> {
     zone.write_objects()?;
     zone.make_link()?;
 
-    let mut figures = cold::Rounds {
+    let cold = cold::Rounds {
         zone: &zone,
         agent: &agent,
         own: &own,
         rounds: arguments.rounds,
     }
     .run()?;
-    figures.extend(
-        steady::Steady {
-            zone: &zone,
-            agent: &agent,
-            rounds: arguments.rounds,
-            deletions: arguments.deletions,
-            storm: arguments.storm,
-            idle: arguments.idle,
-            pause: arguments.pause,
-        }
-        .run()?,
-    );
+    let steady = steady::Steady {
+        zone: &zone,
+        agent: &agent,
+        rounds: arguments.rounds,
+        deletions: arguments.deletions,
+        storm: arguments.storm,
+        idle: arguments.idle,
+        pause: arguments.pause,
+        floor: cold.floor,
+    }
+    .run()?;
+    let figures: Vec<_> = cold.figures.into_iter().chain(steady).collect();
     report::print(&figures, arguments.output)
 }
 

@@ -17,11 +17,14 @@ use std::time::{Duration, Instant};
 
 /// Where the foreign routes lie as lines of `ip -batch`.
 const STORM: &str = "/run/storm";
+/// How often the agent's own monitor has lost events.
+const OVERRUNS: &str = "gingham_netlink_overruns_total";
 /// Foreign routes in one batch; each comes and goes.
 const FOREIGN: u16 = 5_000;
 /// How long a route may be missing before the bench gives up: longer than the agent's slowest
 /// means, a look at everything every 30 s.
 const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What to measure.
 pub(crate) struct Steady<'a> {
     pub(crate) zone: &'a Zone,
@@ -32,6 +35,8 @@ pub(crate) struct Steady<'a> {
     pub(crate) idle: Duration,
     /// Between two losses, so that they are two accidents and no fight.
     pub(crate) pause: Duration,
+    /// What the mere messages for all routes take, in milliseconds.
+    pub(crate) floor: f64,
 }
 
 /// A running agent and the eyes on its routes.
@@ -65,10 +70,11 @@ impl Steady<'_> {
         let took = stand.repair_each(self.deletions)?;
         stand.repairs("one route deleted, back after", &took);
         say("all routes deleted");
-        stand.repair_all(self.rounds)?;
+        stand.repair_all(self.rounds, self.floor)?;
+        stand.memory("after the repairs")?;
         say("storm of foreign route events");
         stand.storm(self.storm, self.deletions)?;
-        stand.memory("after all of it")?;
+        stand.memory("after the storm")?;
         stand.agent.wait_ready()?;
         self.zone.check()?;
         Ok(stand.figures)
@@ -149,7 +155,7 @@ impl Stand {
     }
 
     /// Deletes every route in one go. The time runs from the last deletion.
-    fn repair_all(&mut self, rounds: usize) -> Result<()> {
+    fn repair_all(&mut self, rounds: usize, floor: f64) -> Result<()> {
         let mut took = Vec::new();
         for _ in 0..rounds {
             sleep(self.pause);
@@ -162,6 +168,8 @@ impl Stand {
             took.push(back.last.saturating_duration_since(deleted));
         }
         self.repairs("all routes deleted, back after", &took);
+        let median = median(took.into_iter().map(milliseconds).collect());
+        self.note("all routes deleted, over floor", median / floor, "x");
         Ok(())
     }
 
@@ -181,6 +189,7 @@ impl Stand {
     fn storm(&mut self, least: usize, deletions: usize) -> Result<()> {
         std::fs::write(STORM, foreign()?).with_context(|| format!("writing {STORM}"))?;
         self.watch.pass_over()?;
+        let overruns = self.agent.counter(OVERRUNS)?;
         let (before, seen, start) = (self.agent.process.cpu()?, self.watch.seen(), Instant::now());
         let calm = AtomicBool::new(false);
         let took = std::thread::scope(|scope| {
@@ -200,13 +209,15 @@ impl Stand {
         self.repairs("storm: one route deleted, back after", &took);
         self.note("storm: route events", events as f64, "");
         self.note("storm: route events a second", rate, "");
+        let overruns = self.agent.counter(OVERRUNS)? - overruns;
+        self.note("storm: overruns of the agent's monitor", overruns, "");
         let share = milliseconds(used) * 100_000.0 / events as f64;
         self.note("storm: processor time per 100,000 events", share, "ms");
         Ok(())
     }
 }
 
-/// Lines that add foreign routes, beside ours and over ours, and take them away again.
+/// Lines that add foreign routes, to prefixes of their own, and take them away again.
 fn foreign() -> Result<String> {
     let mut lines = String::new();
     for verb in ["add", "delete"] {

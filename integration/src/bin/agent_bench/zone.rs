@@ -6,7 +6,7 @@ use gingham_integration::cluster;
 use gingham_integration::topology::{BoxPlan, NodePlan, Role, Topology, ZonePlan};
 use gingham_model::{Family, NextHop, Owner, Prefix, Route, RouteSet, TABLE_MAIN, Target};
 use gingham_netlink::Socket;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,25 +35,17 @@ impl Zone {
             Families::Dual => &Family::ALL,
         };
         let each = |of: fn(Family) -> &'static str| -> Result<Vec<Prefix>> {
-            families
-                .iter()
-                .map(|family| Ok(of(*family).parse()?))
-                .collect()
+            let texts = families.iter().map(|family| of(*family));
+            texts.map(|text| Ok(text.parse()?)).collect()
         };
         let zone = ZonePlan {
             name: "z1".parse()?,
             as_number: 64_601,
             pool: "z1".parse()?,
-            pod_cidrs: each(|family| match family {
-                Family::V4 => "10.0.0.0/8",
-                Family::V6 => "fd00:100::/48",
-            })?,
-            node_cidrs: each(|family| match family {
-                Family::V4 => "172.16.0.0/16",
-                Family::V6 => "fd00:1::/64",
-            })?,
+            pod_cidrs: each(pool)?,
+            node_cidrs: each(node_net)?,
         };
-        let nodes = (0..=size.blocks).map(|number| node(&zone, families, number));
+        let nodes = (0..=size.blocks).map(|number| node(&zone, number));
         let boxes = nodes.collect::<Result<_>>()?;
         Ok(Zone {
             size,
@@ -149,40 +141,49 @@ impl Zone {
     }
 }
 
-fn node(zone: &ZonePlan, families: &[Family], number: u16) -> Result<BoxPlan> {
+fn node(zone: &ZonePlan, number: u16) -> Result<BoxPlan> {
     let name = format!("n{number}");
-    let host = |family: &Family| -> IpAddr {
-        let number = u32::from(number) + 1;
-        match family {
-            Family::V4 => Ipv4Addr::from_bits(0xac10_0000 + number).into(),
-            Family::V6 => Ipv6Addr::from_bits((0xfd00_0001 << 96) + u128::from(number)).into(),
-        }
-    };
-    let block = |cidr: &Prefix| -> Result<Prefix> {
-        let bits = u128::from(number);
-        let text = match cidr.address() {
-            IpAddr::V4(v4) => {
-                let first = v4.to_bits() + (u32::from(number) << 8);
-                format!("{}/24", Ipv4Addr::from_bits(first))
-            }
-            IpAddr::V6(v6) => {
-                format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() + (bits << 64)))
-            }
-        };
-        Ok(text.parse()?)
-    };
+    let index = u128::from(number);
+    let nets = zone.node_cidrs.iter();
+    let internal_ips: Option<Vec<IpAddr>> = nets.map(|net| net.nth_address(index + 1)).collect();
+    let pools = zone.pod_cidrs.iter();
+    let blocks: Option<Vec<Prefix>> = pools
+        .map(|pool| pool.nth(block_length(pool.family()), index))
+        .collect();
+    let full = "the zone has no room for so many nodes";
     Ok(BoxPlan {
         role: Role::Node(NodePlan {
             name: name.parse()?,
             zone: zone.name.clone(),
             uid: format!("67696e67-0000-4000-8000-{number:012}"),
-            internal_ips: families.iter().map(host).collect(),
-            blocks: zone.pod_cidrs.iter().map(block).collect::<Result<_>>()?,
+            internal_ips: internal_ips.context(full)?,
+            blocks: blocks.context(full)?,
         }),
         name,
         addresses: Vec::new(),
         routes: Vec::new(),
     })
+}
+
+fn node_net(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "172.16.0.0/16",
+        Family::V6 => "fd00:1::/64",
+    }
+}
+
+fn pool(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "10.0.0.0/8",
+        Family::V6 => "fd00:100::/48",
+    }
+}
+
+fn block_length(family: Family) -> u8 {
+    match family {
+        Family::V4 => 24,
+        Family::V6 => 64,
+    }
 }
 
 /// Runs `ip` in the calling thread's namespace.
