@@ -1,0 +1,306 @@
+//! The loop itself, and one round of it.
+
+use super::{AgentError, Shown};
+use crate::belief::Belief;
+use crate::claim::Unlisted;
+use crate::cluster::Cluster;
+use crate::dirty::{Cause, Dirty, Marks};
+use crate::ear::Ear;
+use crate::give_back::Waiting;
+use crate::http::Asked;
+use crate::interest::Interest;
+use crate::journal::{self, Journal};
+use crate::metrics::Metrics;
+use crate::pass::{Hands, Pass, Seen, Wired};
+use crate::routes::reconcile::Memory;
+use crate::run_dir::RunDir;
+use crate::schedule::{Looked, Outcome, Schedule};
+use crate::snapshot::{self, Known};
+use crate::status::RoundStatus;
+use crate::store::{Event, Store};
+use gingham_ipam::{BootId, NodeState, Usage};
+use gingham_model::{Family, NodeName, Zone};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the loop shows that it lives while nothing else happens.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// What comes in from outside.
+pub(super) struct Inbox {
+    pub(super) events: mpsc::Receiver<Vec<Event>>,
+    pub(super) asked: mpsc::Receiver<Asked>,
+}
+
+/// The agent's own state: what it knows, what it remembers, what it shows.
+pub(super) struct Agent<S> {
+    pub(super) me: NodeName,
+    pub(super) store: S,
+    pub(super) run_dir: RunDir,
+    pub(super) boot: BootId,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) belief: Belief,
+    pub(super) unlisted: Unlisted,
+    pub(super) waiting: Waiting,
+    pub(super) usage: BTreeMap<Family, Usage>,
+    pub(super) obstacles: Vec<String>,
+    /// Away while a pass works with them.
+    pub(super) hands: Option<Hands>,
+    pub(super) seen: Option<Arc<Seen>>,
+    pub(super) pods: Arc<Wired>,
+    pub(super) round: RoundStatus,
+    pub(super) dirty: Dirty,
+    pub(super) schedule: Schedule,
+    pub(super) journal: Journal,
+    pub(super) shown: watch::Sender<Shown>,
+    pub(super) interest: watch::Sender<Interest>,
+    pub(super) own_port: Arc<AtomicU32>,
+    pub(super) metrics: Metrics,
+    pub(super) random: RandomState,
+}
+
+impl<S: Store> Agent<S> {
+    pub(super) fn new(me: NodeName, store: S, run_dir: RunDir, boot: BootId) -> Self {
+        let (cluster, now) = (Arc::new(Cluster::default()), Instant::now());
+        let known = Known {
+            me: me.clone(),
+            boot: boot.clone(),
+            run_dir: run_dir.path().to_owned(),
+            cluster: Arc::clone(&cluster),
+            seen: None,
+            pods: Arc::default(),
+            usage: BTreeMap::new(),
+            claims: Vec::new(),
+            round: RoundStatus::default(),
+            memory: Memory::default(),
+        };
+        let dirty = Dirty::default();
+        dirty.mark(Cause::Start);
+        let own_port = Arc::default();
+        Agent {
+            belief: Belief::before(zone_before(&run_dir, &boot, &me)),
+            me,
+            store,
+            run_dir,
+            boot,
+            cluster,
+            unlisted: Unlisted::default(),
+            waiting: Waiting::default(),
+            usage: BTreeMap::new(),
+            obstacles: Vec::new(),
+            hands: Some(Hands::new(Arc::clone(&own_port))),
+            seen: None,
+            pods: Arc::default(),
+            round: RoundStatus::default(),
+            dirty,
+            schedule: Schedule::new(now),
+            journal: Journal::default(),
+            shown: watch::Sender::new(Shown {
+                known: Arc::new(known),
+                ready: false,
+                pulse: now,
+            }),
+            interest: watch::Sender::default(),
+            own_port,
+            metrics: Metrics::new(),
+            random: RandomState::new(),
+        }
+    }
+
+    pub(super) fn ear(&self) -> Ear {
+        Ear {
+            dirty: self.dirty.clone(),
+            interest: self.interest.subscribe(),
+            own_port: Arc::clone(&self.own_port),
+            overruns: self.metrics.overruns.clone(),
+        }
+    }
+
+    pub(super) async fn live(
+        &mut self,
+        mut inbox: Inbox,
+        tasks: &mut JoinSet<Result<(), AgentError>>,
+        stop: &CancellationToken,
+    ) -> Result<(), AgentError> {
+        let dirty = self.dirty.clone();
+        loop {
+            self.shown.send_modify(|shown| shown.pulse = Instant::now());
+            let due = self.schedule.next().into();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Some(ended) = tasks.join_next() => ended??,
+                Some(batch) = inbox.events.recv() => self.take_in(batch),
+                Some(asked) = inbox.asked.recv() => self.answer(asked),
+                () = dirty.marked() => self.marked(),
+                () = tokio::time::sleep_until(due) => self.round().await?,
+                () = tokio::time::sleep(PULSE) => {}
+            }
+        }
+    }
+
+    fn take_in(&mut self, batch: Vec<Event>) {
+        let cluster = Arc::make_mut(&mut self.cluster);
+        let changes = batch.into_iter().map(|event| cluster.apply(event));
+        // Every event has to be applied, so no `any`.
+        if changes.filter(|changed| *changed).count() > 0 {
+            self.dirty.mark(Cause::Cluster);
+        }
+    }
+
+    fn answer(&mut self, asked: Asked) {
+        match asked {
+            Asked::ConfirmRemovals(answer) => {
+                let held = self.seen.as_ref().and_then(|seen| seen.round.mass);
+                if let (Some(_), Some(hands)) = (held, &mut self.hands) {
+                    hands.memory.guard.confirm();
+                    tracing::warn!("an operator confirmed the removals that are held");
+                    self.dirty.mark(Cause::Operator);
+                }
+                // Who asked may be gone.
+                let _ = answer.send(held);
+            }
+        }
+    }
+
+    fn marked(&mut self) {
+        let now = Instant::now();
+        if self.dirty.is_of_kernel() {
+            self.schedule.heard(now);
+        }
+        if self.dirty.is_of_others() {
+            self.schedule.marked(now);
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), AgentError> {
+        let start = Instant::now();
+        let mut marks = self.dirty.take();
+        for cause in self.schedule.begin(start) {
+            marks.causes.entry(cause).or_insert(start);
+        }
+        self.run_dir.check()?;
+        self.believe(start);
+        let (looked, well) = self.look(start, marks).await?;
+        let mut failed = !well;
+        failed |= !self.claim().await?;
+        self.show();
+        let seen = self.seen.as_ref().and_then(|seen| seen.round.again);
+        let put_off = [seen, self.pods.again, self.belief.next()];
+        self.schedule.put_off(put_off.into_iter().flatten().min());
+        let jitter = self.random.hash_one(self.round.number);
+        self.schedule
+            .end(Instant::now(), Outcome { looked, failed }, jitter);
+        Ok(())
+    }
+
+    /// Settles which zone this node stands in.
+    fn believe(&mut self, now: Instant) {
+        self.belief.hear(self.cluster.label(&self.me).ok(), now);
+        let zone = self.belief.zone().cloned();
+        if self.cluster.believed() != zone.as_ref() {
+            Arc::make_mut(&mut self.cluster).believe(zone);
+        }
+    }
+
+    /// Looks at the kernel and sets it right. Says how far it looked, and whether all went well.
+    async fn look(&mut self, start: Instant, marks: Marks) -> Result<(Looked, bool), AgentError> {
+        let pass = Pass {
+            me: self.me.clone(),
+            cluster: Arc::clone(&self.cluster),
+            boot: self.boot.clone(),
+            run_dir: self.run_dir.path().to_owned(),
+            before: self.seen.clone(),
+            marks,
+        };
+        let fresh = || Hands::new(Arc::clone(&self.own_port));
+        let mut hands = self.hands.take().unwrap_or_else(fresh);
+        let (pass, hands, result) = tokio::task::spawn_blocking(move || {
+            let result = pass.run(&mut hands);
+            (pass, hands, result)
+        })
+        .await?;
+        self.hands = Some(hands);
+        let found = match result {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "kernel not read");
+                let causes = &pass.marks.causes;
+                self.round = snapshot::round(&self.round, causes, start.elapsed());
+                self.round.error = Some(error.to_string());
+                return Ok((Looked::AtAll, false));
+            }
+        };
+        let only_pods = pass
+            .before
+            .is_some_and(|before| Arc::ptr_eq(&before, &found.seen));
+        if !only_pods {
+            self.note(&found.seen, (&pass.marks, start));
+        }
+        self.metrics.count_pods(&found.pods);
+        let changed = !only_pods && !found.seen.round.applied.is_empty();
+        if changed || !found.pods.repaired.is_empty() {
+            self.metrics.answered(&pass.marks);
+        }
+        let well = found.seen.is_well() && found.pods.troubles.is_empty();
+        self.seen = Some(found.seen);
+        self.pods = Arc::new(found.pods);
+        let interest = Interest::new(self.seen.clone(), Arc::clone(&self.pods));
+        self.interest.send_replace(interest);
+        let looked = if only_pods {
+            Looked::AtPods
+        } else {
+            Looked::AtAll
+        };
+        Ok((looked, well))
+    }
+
+    /// Notes and logs what a pass over everything did.
+    fn note(&mut self, seen: &Seen, (marks, start): (&Marks, Instant)) {
+        let took = start.elapsed();
+        self.metrics.count(seen, took);
+        self.round = snapshot::round(&self.round, &marks.causes, took);
+        self.round.applied = seen.round.applied.len();
+        self.round.applied_since_start += self.round.applied;
+        self.round.failed = seen.round.failed.len();
+        journal::changes(seen, &marks.causes);
+    }
+
+    fn show(&mut self) {
+        let memory = self.hands.as_ref().map(|hands| hands.memory.clone());
+        let known = Known {
+            me: self.me.clone(),
+            boot: self.boot.clone(),
+            run_dir: self.run_dir.path().to_owned(),
+            cluster: Arc::clone(&self.cluster),
+            seen: self.seen.clone(),
+            pods: Arc::clone(&self.pods),
+            usage: self.usage.clone(),
+            claims: self.obstacles.clone(),
+            round: self.round.clone(),
+            memory: memory.unwrap_or_default(),
+        };
+        self.journal.news(&known);
+        let reasons = known.reasons();
+        let ready = reasons.is_empty();
+        if ready != self.shown.borrow().ready {
+            tracing::info!(ready, ?reasons, "readiness changed");
+        }
+        let known = Arc::new(known);
+        self.shown.send_modify(|shown| {
+            shown.ready = ready;
+            shown.known = known;
+        });
+    }
+}
+
+/// The zone this node was published to stand in, in this boot.
+fn zone_before(run_dir: &RunDir, boot: &BootId, me: &NodeName) -> Option<Zone> {
+    let state = NodeState::read(&run_dir.node_state()).ok()?;
+    (state.boot_id == *boot && state.node == *me).then_some(state.zone)
+}
