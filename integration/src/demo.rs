@@ -4,6 +4,7 @@
 //! interrupted, since its boxes end with this process.
 
 mod capture;
+mod damage;
 mod pods;
 mod restart;
 
@@ -98,6 +99,14 @@ impl Story<'_> {
         self.check(
             "between zones the wire carries the pods' own packets",
             capture::pod_addresses_on_the_wire(core, near, far),
+        );
+        self.check(
+            "outside the cluster a pod is seen as its node",
+            damage::masqueraded(near, core),
+        );
+        self.check(
+            "what a foreign hand breaks is whole again",
+            damage::repaired(near),
         );
         self.restart(near, neighbour);
 

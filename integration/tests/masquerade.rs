@@ -13,7 +13,7 @@ use gingham_model::Family;
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
 use std::time::Duration;
-use world::{one_zone, up, wait};
+use world::{one_zone, up, wait, wait_for_repair};
 
 /// Where the servers listen.
 const PORT: &str = "7007";
@@ -170,5 +170,35 @@ fn a_connection_to_the_outside_survives_a_kill_of_the_agent() {
         let node = format!("from {}\n", scene.node_address(family));
         assert_eq!(callers.matches(&node).count(), 1, "{callers}");
         talk.stop(Signal::SIGKILL, Duration::from_secs(10)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_foreign_hand_does_to_the_table_is_undone() {
+    let scene = Scene::new();
+    let list = || {
+        scene
+            .node
+            .exec(&["nft", "--stateless", "list", "table", "inet", "gingham"])
+    };
+    let whole = list().unwrap();
+    let outgoing = ["nft", "flush", "chain", "inet", "gingham", "outgoing"];
+    let table = ["nft", "delete", "table", "inet", "gingham"];
+    let set = [
+        "nft",
+        "add",
+        "element",
+        "inet",
+        "gingham",
+        "spared4",
+        "{ 192.0.2.0/24 }",
+    ];
+    for damage in [&outgoing[..], &table, &set] {
+        scene.node.exec(damage).unwrap();
+        wait_for_repair(&damage.join(" "), || {
+            let seen = list()?;
+            ensure!(seen == whole, "{seen}");
+            Ok(())
+        });
     }
 }

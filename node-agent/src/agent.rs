@@ -118,7 +118,9 @@ pub async fn run<S: Store>(
     tasks.spawn(until(stop.clone(), run_dir));
     let buffer = monitor.buffer_bytes();
     tasks.spawn(until(stop.clone(), agent.ear().listen(monitor)));
-    let nft = agent.ear().listen_to_nftables(nft_monitor, firewall::TABLE);
+    let nft = agent
+        .ear()
+        .listen_to_nftables(nft_monitor, firewall::TABLE_NAME);
     tasks.spawn(until(stop.clone(), nft));
     let debug_listen = config
         .debug

@@ -15,6 +15,8 @@ use std::fmt::Write;
 
 /// The table, which is ours alone, as `nft` calls it: family and name.
 pub const TABLE: &str = "inet gingham";
+/// Its name alone, as the kernel's news have it.
+pub const TABLE_NAME: &str = "gingham";
 
 /// The counter of dropped packets.
 pub const SPOOFED: &str = "spoofed";
