@@ -15,6 +15,7 @@ use crate::dirty::{Cause, Dirty};
 use crate::firewall;
 use crate::http;
 use crate::metrics;
+use crate::pass::Hands;
 use crate::run_dir::{RunDir, RunDirError};
 use crate::snapshot::Known;
 use crate::store::{DirWatch, Store, StoreError};
@@ -92,8 +93,11 @@ pub async fn run<S: Store>(
     let run_dir = RunDir::open(&config.run_dir)?;
     let boot = BootId::of_this_boot()?;
     // Before the kernel is read for the first time, so that nothing falls in between.
-    let (monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
-    let mut agent = Agent::new(config.node.clone(), store, run_dir, boot);
+    let (mut monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
+    let hands = Hands::new()?;
+    // What we write ourselves is no news.
+    monitor.ignore(hands.port());
+    let mut agent = Agent::new(config.node.clone(), (store, run_dir, boot), hands);
     let mut tasks: JoinSet<Result<(), AgentError>> = JoinSet::new();
     let socket = agent.run_dir.socket();
     let endpoints = http::Endpoints {

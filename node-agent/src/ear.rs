@@ -10,8 +10,6 @@ use gingham_netlink::nft::{NftHeard, NftMonitor};
 use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
@@ -22,8 +20,6 @@ pub(crate) struct Ear {
     pub(crate) dirty: Dirty,
     /// What they listen for.
     pub(crate) interest: watch::Receiver<Interest>,
-    /// The netlink port of our own requests; what it brings about is no news.
-    pub(crate) own_port: Arc<AtomicU32>,
     /// How often the kernel had more to say than its buffer held.
     pub(crate) overruns: Counter,
 }
@@ -48,10 +44,8 @@ impl Ear {
                     self.dirty.mark(Cause::Overrun);
                 }
                 Heard::Notices(notices) => {
-                    let own = self.own_port.load(Ordering::Relaxed);
-                    let foreign = notices.into_iter().filter(|notice| notice.port != own);
                     let interest = self.interest.borrow().clone();
-                    for notice in foreign {
+                    for notice in notices {
                         self.take_in(&interest, &notice, &mut programs);
                     }
                 }

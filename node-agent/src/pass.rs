@@ -24,7 +24,6 @@ use gingham_netlink::{Error, Socket};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use wiring::Wiring;
 
@@ -63,9 +62,8 @@ pub struct Found {
 pub struct Hands {
     /// What the routes' past tells.
     pub memory: Memory,
-    /// Always the same socket, so that what we write ourselves can be told by its port.
-    socket: Option<Socket>,
-    own_port: Arc<AtomicU32>,
+    /// Always the same, so that the monitor can tell what we write ourselves by its port.
+    socket: Socket,
     nft: Nft,
     wiring: Wiring,
 }
@@ -108,27 +106,22 @@ impl Seen {
 }
 
 impl Hands {
-    /// Hands that have done nothing yet. `own_port` is told the port they work by.
-    pub fn new(own_port: Arc<AtomicU32>) -> Self {
-        Hands {
+    /// Hands that have done nothing yet.
+    ///
+    /// # Errors
+    /// When no socket is to be had.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Hands {
             memory: Memory::default(),
-            socket: None,
-            own_port,
+            socket: Socket::open(REQUEST)?,
             nft: Nft::new(),
             wiring: Wiring::default(),
-        }
+        })
     }
 
-    /// The socket, taken out of the hands: after a failure nobody gives it back.
-    fn socket(&mut self) -> Result<Socket, Error> {
-        match self.socket.take() {
-            Some(socket) => Ok(socket),
-            None => {
-                let socket = Socket::open(REQUEST)?;
-                self.own_port.store(socket.port(), Ordering::Relaxed);
-                Ok(socket)
-            }
-        }
+    /// The netlink port they work by, as long as they are.
+    pub fn port(&self) -> u32 {
+        self.socket.port()
     }
 }
 
@@ -139,35 +132,28 @@ impl Pass {
     /// # Errors
     /// When the kernel cannot be read.
     pub fn run(&self, hands: &mut Hands) -> Result<Found, Error> {
-        let mut socket = hands.socket()?;
         let world = wiring::World {
-            links: socket.links()?,
-            addresses: socket.addresses()?,
+            links: hands.socket.links()?,
+            addresses: hands.socket.addresses()?,
         };
         let only_pods = self.causes().all(Cause::is_of_pods);
         let found = match self.before.clone().filter(|_| only_pods) {
             Some(seen) => Found {
                 seen,
-                pods: self.pods(hands, &mut socket, &world)?,
+                pods: self.pods(hands, &world)?,
             },
-            None => self.everything(hands, &mut socket, &world)?,
+            None => self.everything(hands, &world)?,
         };
-        hands.socket = Some(socket);
         Ok(found)
     }
 
-    fn everything(
-        &self,
-        hands: &mut Hands,
-        socket: &mut Socket,
-        world: &wiring::World,
-    ) -> Result<Found, Error> {
+    fn everything(&self, hands: &mut Hands, world: &wiring::World) -> Result<Found, Error> {
         let links = Links::new(world.links.clone(), world.addresses.clone());
         let plan = self.plan(&links);
         let sysctls = self.sysctls(&links, &plan);
-        let round = self.routes(socket, &plan, &mut hands.memory)?;
+        let round = self.routes(hands, &plan)?;
         // Before anything is published: addresses of pods whose leases are lost are taken up first.
-        let pods = self.pods(hands, socket, world)?;
+        let pods = self.pods(hands, world)?;
         let firewall = self.firewall(&mut hands.nft);
         let published = publish::publish(&self.node_state(), &plan, &round);
         let seen = Seen {
@@ -201,14 +187,9 @@ impl Pass {
         }))
     }
 
-    fn pods(
-        &self,
-        hands: &mut Hands,
-        socket: &mut Socket,
-        world: &wiring::World,
-    ) -> Result<Wired, Error> {
+    fn pods(&self, hands: &mut Hands, world: &wiring::World) -> Result<Wired, Error> {
         let fights = &mut hands.memory.fights;
-        hands.wiring.look(socket, world, (self, fights))
+        hands.wiring.look(&mut hands.socket, world, (self, fights))
     }
 
     fn sysctls(&self, links: &Links, plan: &Plan) -> Kept {
@@ -220,12 +201,7 @@ impl Pass {
         sysctls::keep(&wanted, &self.run_dir.join(SYSCTLS))
     }
 
-    fn routes(
-        &self,
-        socket: &mut Socket,
-        plan: &Plan,
-        memory: &mut Memory,
-    ) -> Result<Round, Error> {
+    fn routes(&self, hands: &mut Hands, plan: &Plan) -> Result<Round, Error> {
         let now = Instant::now();
         let order = Order {
             plan,
@@ -235,7 +211,7 @@ impl Pass {
             now,
             deadline: now + ROUTES,
         };
-        reconcile::reconcile(socket, &order, memory)
+        reconcile::reconcile(&mut hands.socket, &order, &mut hands.memory)
     }
 
     /// While not all is known that the table depends on, the one that stands is better.

@@ -22,8 +22,7 @@ use gingham_ipam::{BootId, NodeState, Usage};
 use gingham_model::{Family, NodeName, Zone};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -50,8 +49,8 @@ pub(super) struct Agent<S> {
     pub(super) waiting: Waiting,
     pub(super) usage: BTreeMap<Family, Usage>,
     pub(super) obstacles: Vec<String>,
-    /// Away while a pass works with them.
-    pub(super) hands: Option<Hands>,
+    /// A pass works with them; nobody else looks at them meanwhile.
+    pub(super) hands: Arc<Mutex<Hands>>,
     pub(super) seen: Option<Arc<Seen>>,
     pub(super) pods: Arc<Wired>,
     pub(super) round: RoundStatus,
@@ -60,13 +59,16 @@ pub(super) struct Agent<S> {
     pub(super) journal: Journal,
     pub(super) shown: watch::Sender<Shown>,
     pub(super) interest: watch::Sender<Interest>,
-    pub(super) own_port: Arc<AtomicU32>,
     pub(super) metrics: Metrics,
     pub(super) random: RandomState,
 }
 
 impl<S: Store> Agent<S> {
-    pub(super) fn new(me: NodeName, store: S, run_dir: RunDir, boot: BootId) -> Self {
+    pub(super) fn new(
+        me: NodeName,
+        (store, run_dir, boot): (S, RunDir, BootId),
+        hands: Hands,
+    ) -> Self {
         let (cluster, now) = (Arc::new(Cluster::default()), Instant::now());
         let known = Known {
             me: me.clone(),
@@ -82,7 +84,6 @@ impl<S: Store> Agent<S> {
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
-        let own_port = Arc::default();
         Agent {
             belief: Belief::before(zone_before(&run_dir, &boot, &me)),
             me,
@@ -94,7 +95,7 @@ impl<S: Store> Agent<S> {
             waiting: Waiting::default(),
             usage: BTreeMap::new(),
             obstacles: Vec::new(),
-            hands: Some(Hands::new(Arc::clone(&own_port))),
+            hands: Arc::new(Mutex::new(hands)),
             seen: None,
             pods: Arc::default(),
             round: RoundStatus::default(),
@@ -107,7 +108,6 @@ impl<S: Store> Agent<S> {
                 pulse: now,
             }),
             interest: watch::Sender::default(),
-            own_port,
             metrics: Metrics::new(),
             random: RandomState::new(),
         }
@@ -117,7 +117,6 @@ impl<S: Store> Agent<S> {
         Ear {
             dirty: self.dirty.clone(),
             interest: self.interest.subscribe(),
-            own_port: Arc::clone(&self.own_port),
             overruns: self.metrics.overruns.clone(),
         }
     }
@@ -157,8 +156,8 @@ impl<S: Store> Agent<S> {
         match asked {
             Asked::ConfirmRemovals(answer) => {
                 let held = self.seen.as_ref().and_then(|seen| seen.round.mass);
-                if let (Some(_), Some(hands)) = (held, &mut self.hands) {
-                    hands.memory.guard.confirm();
+                if held.is_some() {
+                    lock(&self.hands).memory.guard.confirm();
                     tracing::warn!("an operator confirmed the removals that are held");
                     self.dirty.mark(Cause::Operator);
                 }
@@ -218,14 +217,12 @@ impl<S: Store> Agent<S> {
             before: self.seen.clone(),
             marks,
         };
-        let fresh = || Hands::new(Arc::clone(&self.own_port));
-        let mut hands = self.hands.take().unwrap_or_else(fresh);
-        let (pass, hands, result) = tokio::task::spawn_blocking(move || {
-            let result = pass.run(&mut hands);
-            (pass, hands, result)
+        let hands = Arc::clone(&self.hands);
+        let (pass, result) = tokio::task::spawn_blocking(move || {
+            let result = pass.run(&mut lock(&hands));
+            (pass, result)
         })
         .await?;
-        self.hands = Some(hands);
         let found = match result {
             Ok(found) => found,
             Err(error) => {
@@ -272,7 +269,6 @@ impl<S: Store> Agent<S> {
     }
 
     fn show(&mut self) {
-        let memory = self.hands.as_ref().map(|hands| hands.memory.clone());
         let known = Known {
             me: self.me.clone(),
             boot: self.boot.clone(),
@@ -283,7 +279,7 @@ impl<S: Store> Agent<S> {
             usage: self.usage.clone(),
             claims: self.obstacles.clone(),
             round: self.round.clone(),
-            memory: memory.unwrap_or_default(),
+            memory: lock(&self.hands).memory.clone(),
         };
         self.journal.news(&known);
         let reasons = known.reasons();
@@ -297,6 +293,11 @@ impl<S: Store> Agent<S> {
             shown.known = known;
         });
     }
+}
+
+/// A panic in a pass ends the agent, so what it left is never used.
+fn lock(hands: &Mutex<Hands>) -> MutexGuard<'_, Hands> {
+    hands.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The zone this node was published to stand in, in this boot.
