@@ -8,7 +8,7 @@ use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
 use crate::plan::Plan;
-use gingham_model::{Family, Owner, Route, TABLE_MAIN, gateway};
+use gingham_model::{Family, Owner, Prefix, Route, TABLE_MAIN, gateway};
 use gingham_netlink::monitor::{Notice, Object, Op};
 use gingham_netlink::{Address, Link, Neighbour};
 use std::sync::Arc;
@@ -81,14 +81,20 @@ impl Interest {
         }
         match Owner::of(route.protocol) {
             Some(Owner::Direct | Owner::Sink) => Some(Cause::Routes),
-            Some(Owner::Pod) => {
-                let address = route.key.prefix.address();
-                let known = self.pods.ends.values().any(|own| own.contains(&address));
-                (op == Op::Gone || known).then_some(Cause::Pods)
-            }
+            Some(Owner::Pod) => (op == Op::Gone || self.of_pod(route)).then_some(Cause::Pods),
             Some(Owner::Learned) => None,
-            None if plan.leads_to(route.key.prefix) => Some(Cause::ForeignRoutes),
+            // It may have replaced ours, which no other notice tells.
+            None if plan.leads_to(route.key.prefix) || self.of_pod(route) => {
+                Some(Cause::ForeignRoutes)
+            }
             None => None,
         }
+    }
+
+    /// Whether it stands at the key of a pod's own host route.
+    fn of_pod(&self, route: &Route) -> bool {
+        let address = route.key.prefix.address();
+        route.key == Owner::Pod.key(Prefix::host(address))
+            && self.pods.ends.values().any(|own| own.contains(&address))
     }
 }

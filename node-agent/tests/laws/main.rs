@@ -7,6 +7,7 @@ mod claim;
 mod cluster;
 mod firewall;
 mod give_back;
+mod interest;
 mod make;
 mod manifest;
 mod plan;

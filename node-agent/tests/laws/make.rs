@@ -5,12 +5,17 @@ use gingham_agent::config::RoutingConfig;
 use gingham_agent::links::Links;
 use gingham_agent::manifest::{Parsed, parse};
 use gingham_agent::objects::{Kind, Node, Object, Refusal};
+use gingham_agent::pass::Seen;
 use gingham_agent::plan::{Inputs, Plan, plan};
+use gingham_agent::routes::reconcile::Round;
 use gingham_agent::store::Event;
+use gingham_agent::sysctls::Kept;
 use gingham_ipam::BootId;
 use gingham_model::{Block, BlockState, NodeName};
 use gingham_netlink::{Address, Link};
+use std::sync::Arc;
 
+pub(crate) const LOOPBACK: u32 = 1;
 pub(crate) const UPLINK: u32 = 2;
 
 pub(crate) fn me() -> NodeName {
@@ -94,29 +99,37 @@ pub(crate) fn cluster(blocks: &[Block]) -> Cluster {
     cluster
 }
 
-/// One uplink with 10.1.0.1/24 and fd00:1::1/64, and loopback.
-pub(crate) fn links() -> Links {
-    let link = |index, name: &str, loopback| Link {
+/// An interface that is up.
+pub(crate) fn link(index: u32, name: &str) -> Link {
+    Link {
         index,
         name: name.to_owned(),
         mtu: 1500,
         mac: None,
         up: true,
         running: true,
-        loopback,
+        loopback: name == "lo",
         group: 0,
         alias: None,
-    };
-    let address = |dev, address: &str, length| Address {
+    }
+}
+
+/// An address that can be used.
+pub(crate) fn address(dev: u32, address: &str, length: u8) -> Address {
+    Address {
         dev,
         address: address.parse().unwrap(),
         length,
         tentative: false,
-    };
+    }
+}
+
+/// One uplink with 10.1.0.1/24 and fd00:1::1/64, and loopback.
+pub(crate) fn links() -> Links {
     Links::new(
-        vec![link(1, "lo", true), link(UPLINK, "eth0", false)],
+        vec![link(LOOPBACK, "lo"), link(UPLINK, "eth0")],
         vec![
-            address(1, "127.0.0.1", 8),
+            address(LOOPBACK, "127.0.0.1", 8),
             address(UPLINK, "10.1.0.1", 24),
             address(UPLINK, "fd00:1::1", 64),
             address(UPLINK, "fe80::1", 64),
@@ -131,4 +144,17 @@ pub(crate) fn planned(cluster: &Cluster) -> Plan {
         links: &links(),
         boot: &boot(),
     })
+}
+
+/// What a round found that had nothing to do.
+pub(crate) fn seen(cluster: Cluster) -> Seen {
+    Seen {
+        links: links(),
+        plan: Arc::new(planned(&cluster)),
+        cluster: Arc::new(cluster),
+        round: Round::default(),
+        sysctls: Kept::default(),
+        firewall: None,
+        published: Ok(()),
+    }
 }
