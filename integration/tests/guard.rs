@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use world::{change, edit, one_zone, put_block, routes, says, wait, without_agents};
+use world::{agent, change, edit, one_zone, put_block, routes, says, wait, without_agents};
 
 /// Blocks of nodes that need not exist.
 const OTHERS: u8 = 20;
@@ -134,6 +134,34 @@ fn a_mass_removal_that_lasts_is_carried_out() {
     assert!(held > Duration::from_secs(4), "held for only {held:?}");
     println!("held for {held:?} with massRemovalHoldSeconds: 5");
     wait_until_well(&node);
+}
+
+#[test]
+fn a_mass_removal_that_an_operator_confirms_is_carried_out_at_once() {
+    let (lab, node) = crowd();
+    let confirm = || agent(&node, &["confirm-removals"]);
+    let none = confirm();
+    assert_eq!(none.stdout, "no mass removal is held\n", "{none:?}");
+    assert!(none.status.success(), "{none:?}");
+
+    let before = routes(&node, 201).len();
+    take_away(&others(&lab, &node), &lab.cluster_dir().join("away"));
+    wait("all of them held", || {
+        let held = node.agent_status()?["routes"]["held"].clone();
+        ensure!(held == before, "{held} of {before}");
+        Ok(())
+    });
+    let confirmed = confirm();
+    let said = format!("{before} routes will be removed\n");
+    assert_eq!(confirmed.stdout, said, "{confirmed:?}");
+    assert!(confirmed.status.success(), "{confirmed:?}");
+    world::wait_for_repair("routes that an operator let go", || {
+        let left = routes(&node, 201);
+        ensure!(left.is_empty(), "{left:#?}");
+        Ok(())
+    });
+    wait_until_well(&node);
+    assert_eq!(confirm().stdout, none.stdout);
 }
 
 #[test]

@@ -7,18 +7,10 @@
 
 mod world;
 
-use gingham_integration::{Binaries, Node, Output};
+use gingham_integration::{Node, Output};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use world::{one_zone, start_agents, up, without_agents};
-
-/// Runs a command of the agent's.
-fn agent(node: &Node, arguments: &[&str]) -> Output {
-    let binaries = Binaries::locate().unwrap();
-    let agent = binaries.gingham().unwrap().agent.display().to_string();
-    let argv = [&[agent.as_str()], arguments].concat();
-    node.command(&argv).output().unwrap()
-}
+use world::{agent, one_zone, start_agents, up, without_agents};
 
 /// The rows of `check` by what they check.
 fn check(node: &Node) -> (Output, Vec<Value>) {

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail, ensure};
 use gingham_integration::topology::{self, Topology};
-use gingham_integration::{Binaries, Lab, LabBox, Node, Plan, eventually};
+use gingham_integration::{Binaries, Exec, Lab, LabBox, Node, Output, Plan, eventually};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -134,6 +134,18 @@ pub(crate) fn wait_for_repair(what: &str, look: impl FnMut() -> Result<()>) {
 pub(crate) fn ip(on: &LabBox, lines: &[&str]) {
     let batch = on.command(&["ip", "-batch", "-"]);
     batch.stdin(lines.join("\n") + "\n").text().unwrap();
+}
+
+/// A command of the agent's on a node, to be given more and then run.
+pub(crate) fn agent_command(node: &Node, arguments: &[&str]) -> Exec {
+    let binaries = Binaries::locate().unwrap();
+    let agent = binaries.gingham().unwrap().agent.display().to_string();
+    node.command(&[&[agent.as_str()], arguments].concat())
+}
+
+/// Runs a command of the agent's on a node.
+pub(crate) fn agent(node: &Node, arguments: &[&str]) -> Output {
+    agent_command(node, arguments).output().unwrap()
 }
 
 /// Changes an object as a whole.
