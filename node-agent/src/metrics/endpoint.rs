@@ -66,14 +66,14 @@ pub(crate) async fn serve(
         let router = Router::new()
             .route("/metrics", get(scrape))
             .with_state(served.clone());
-        let mut moved = shown.clone();
-        let until = async move {
-            changed_to(&mut moved, listen, Some(address)).await;
-        };
-        let over = axum::serve(listener, router).with_graceful_shutdown(until);
-        if let Err(error) = over.await {
-            tracing::warn!(%address, %error, "metrics endpoint ended");
-            tokio::time::sleep(RETRY).await;
+        // Who was called before the move is answered still, and nobody waits for it: a scraper that
+        // says no more must not hold the old address.
+        tokio::select! {
+            over = axum::serve(listener, router).into_future() => if let Err(error) = over {
+                tracing::warn!(%address, %error, "metrics endpoint ended");
+                tokio::time::sleep(RETRY).await;
+            },
+            _ = changed_to(&mut shown, listen, Some(address)) => {}
         }
     }
 }
