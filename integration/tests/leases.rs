@@ -1,0 +1,136 @@
+//! Leases and kernel agree again, whatever was lost of either.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod world;
+
+use anyhow::{Result, bail, ensure};
+use gingham_integration::{Lab, Node, Pod, eventually};
+use gingham_model::Family;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::time::Duration;
+use world::{one_zone, routes, up};
+
+/// A disagreement is seen within 30 s, and believed when it lasts for 10 s more; this is half as
+/// much again.
+const SETTLED: Duration = Duration::from_secs(60);
+
+fn scene() -> (Lab, Node) {
+    let lab = up(one_zone());
+    let node = lab.node("z1w1").unwrap();
+    (lab, node)
+}
+
+fn v4(pod: &Pod) -> String {
+    pod.address(Family::V4).unwrap().to_string()
+}
+
+/// The lease of an IPv4 address, if there is one.
+fn lease(node: &Node, v4: &str) -> Result<Value> {
+    let leases = node.leases()?;
+    match leases.iter().find(|lease| lease["v4"] == v4) {
+        Some(lease) => Ok(lease.clone()),
+        None => bail!("no lease of {v4}: {leases:#?}"),
+    }
+}
+
+/// Waits until the lease of an address stands as wanted.
+fn wait_for_lease(node: &Node, v4: &str, state: &str) -> Value {
+    eventually(&format!("{v4} {state}"), SETTLED, || {
+        let lease = lease(node, v4)?;
+        ensure!(lease["state"] == state, "{lease:#}");
+        Ok(lease)
+    })
+    .unwrap()
+}
+
+/// The leases of `pods` are back, as far as the kernel tells.
+#[track_caller]
+fn assert_adopted(node: &Node, pods: &[Pod]) {
+    for pod in pods {
+        let lease = wait_for_lease(node, &v4(pod), "Held");
+        let v6 = pod.address(Family::V6).unwrap();
+        assert_eq!(lease["v6"], json!(v6), "{lease:#}");
+        assert_eq!(lease["containerId"], "", "{lease:#}");
+        assert_eq!(lease["pod"], format!("default/{}", pod.name()), "{lease:#}");
+    }
+}
+
+/// A pod made now gets what nobody has, and all pods reach each other.
+#[track_caller]
+fn assert_room_beside(node: &Node, pods: &[Pod]) {
+    let new = node.add_pod("new").unwrap();
+    for pod in pods {
+        for address in new.addresses() {
+            assert!(!pod.addresses().contains(address), "{address} twice");
+            assert!(pod.ping(*address, 3).unwrap().complete());
+        }
+    }
+}
+
+/// DEL takes the pods away, whoever wrote their leases.
+#[track_caller]
+fn assert_gone_after_del(node: &Node, pods: &[Pod]) {
+    for pod in pods {
+        node.del_pod(pod.name()).unwrap();
+        let lease = lease(node, &v4(pod)).unwrap();
+        assert_eq!(lease["state"], "Cooling", "{lease:#}");
+        let left = routes(node, 200);
+        let of_pod = |line: &String| line.starts_with(&v4(pod));
+        assert!(!left.iter().any(of_pod), "{left:#?}");
+    }
+    node.del_pod("new").unwrap();
+    assert_eq!(routes(node, 200), [""; 0]);
+    let links = node.exec(&["ip", "-o", "link", "show", "group", "26472"]);
+    assert_eq!(links.unwrap(), "");
+}
+
+#[test]
+fn pods_whose_leases_are_lost_keep_their_addresses() {
+    let (_lab, node) = scene();
+    let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
+    fs::remove_file(node.host().path("/run/gingham/leases.json")).unwrap();
+    assert_adopted(&node, &pods);
+    assert_room_beside(&node, &pods);
+    assert_gone_after_del(&node, &pods);
+}
+
+#[test]
+fn an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first() {
+    let (_lab, node) = scene();
+    let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
+    node.stop_agent(Signal::SIGKILL).unwrap();
+    node.exec(&["rm", "-r", "/run/gingham"]).unwrap();
+    node.start_agent().unwrap();
+    node.wait_ready(world::PATIENCE).unwrap();
+    // At once: a pod may be started as soon as the agent is ready.
+    assert_room_beside(&node, &pods);
+    assert_adopted(&node, &pods);
+    assert_gone_after_del(&node, &pods);
+}
+
+#[test]
+fn the_addresses_of_a_pod_that_vanished_are_given_back() {
+    let (_lab, node) = scene();
+    let [pod, gone] = ["stays", "vanishes"].map(|name| node.add_pod(name).unwrap());
+    // Both ends of its veth pair go with it.
+    node.exec(&["ip", "netns", "delete", gone.name()]).unwrap();
+    wait_for_lease(&node, &v4(&gone), "Cooling");
+    let kept = lease(&node, &v4(&pod)).unwrap();
+    assert_eq!(kept["state"], "Held", "{kept:#}");
+    let status = world::wait_for_status(&node, "one held, one resting", |status| {
+        let usage = &status["addresses"]["IPv4"];
+        (&usage["held"], &usage["resting"]) == (&json!(1), &json!(1))
+    });
+    assert_eq!(status["ready"], true, "{status:#}");
+
+    // The runtime's DEL may still come.
+    node.cni(&node.cni_call("DEL", gone.attachment()).unwrap())
+        .map(|outcome| assert_eq!(outcome.exit, Some(0), "{outcome:?}"))
+        .unwrap();
+}
