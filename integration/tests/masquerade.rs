@@ -202,3 +202,25 @@ fn what_a_foreign_hand_does_to_the_table_is_undone() {
         });
     }
 }
+
+/// Pods must not take their node's address inside the cluster because a list was empty for a while.
+#[test]
+fn a_pool_that_vanishes_is_spared_for_a_while() {
+    let scene = Scene::new();
+    let list = || {
+        scene
+            .node
+            .exec(&["nft", "--stateless", "list", "table", "inet", "gingham"])
+    };
+    let whole = list().unwrap();
+    let pool = world::file(&scene.lab, "zonepools", "z1");
+    std::fs::rename(&pool, pool.with_extension("away")).unwrap();
+    wait("the pool is gone", || {
+        let status = scene.node.agent_status()?;
+        let sources = status["sources"].as_array().unwrap();
+        let pools = sources.iter().find(|s| s["kind"] == "ZonePool").unwrap();
+        ensure!(pools["objects"] == 0, "{pools}");
+        Ok(())
+    });
+    assert_eq!(list().unwrap(), whole);
+}

@@ -68,6 +68,13 @@ impl Firewall {
         }
     }
 
+    /// The same, sparing these destinations too.
+    pub fn sparing(mut self, also: impl Iterator<Item = Prefix>) -> Firewall {
+        self.spared.extend(also);
+        self.spared = disjoint(&self.spared);
+        self
+    }
+
     /// The input of `nft -f -`: one transaction that puts our table in the place of whatever is
     /// there under its name. Naming it first lets the deletion succeed where there is none.
     pub fn ruleset(&self) -> String {

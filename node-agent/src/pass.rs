@@ -14,12 +14,13 @@ use crate::firewall::Firewall;
 use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
+use crate::routes::guard::Mass;
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
 use crate::routes::standing::Standing;
 use crate::run_dir::SYSCTLS;
 use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
-use gingham_model::{NodeName, Route, RouteKey};
+use gingham_model::{NodeName, Prefix, Route, RouteKey};
 use gingham_netlink::{Error, Socket};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ pub struct Hands {
     /// Always the same, so that the monitor can tell what we write ourselves by its port.
     socket: Socket,
     nft: Nft,
+    /// CIDRs of pools, and when they were last known.
+    pools: BTreeMap<Prefix, Instant>,
     wiring: Wiring,
 }
 
@@ -115,8 +118,19 @@ impl Hands {
             memory: Memory::default(),
             socket: Socket::open(REQUEST)?,
             nft: Nft::new(),
+            pools: BTreeMap::new(),
             wiring: Wiring::default(),
         })
+    }
+
+    /// A pool that is gone is spared for as long as a mass removal would be held: pods that take
+    /// their node's address inside the cluster are worse than such that do not outside.
+    fn remember_pools(&mut self, cluster: &Cluster, now: Instant) {
+        let pools = cluster.pools();
+        let cidrs = pools.values().flat_map(|pool| &pool.spec.cidrs);
+        self.pools.extend(cidrs.map(|pool| (pool.cidr, now)));
+        let hold = cluster.config().mass_removal_hold;
+        self.pools.retain(|_, known| now <= *known + hold);
     }
 
     /// The netlink port they work by, as long as they are.
@@ -154,7 +168,7 @@ impl Pass {
         let round = self.routes(hands, &plan)?;
         // Before anything is published: addresses of pods whose leases are lost are taken up first.
         let pods = self.pods(hands, world)?;
-        let firewall = self.firewall(&mut hands.nft);
+        let firewall = self.firewall(hands, round.mass);
         let published = publish::publish(&self.node_state(), &plan, &round);
         let seen = Seen {
             links,
@@ -214,19 +228,25 @@ impl Pass {
         reconcile::reconcile(&mut hands.socket, &order, &mut hands.memory)
     }
 
-    /// While not all is known that the table depends on, the one that stands is better.
-    fn firewall(&self, nft: &mut Nft) -> Option<(Firewall, Result<Outcome, String>)> {
+    /// While not all is known that the table depends on, or what is known is doubted, the one that
+    /// stands is better.
+    fn firewall(
+        &self,
+        hands: &mut Hands,
+        mass: Option<Mass>,
+    ) -> Option<(Firewall, Result<Outcome, String>)> {
         let before = self.before.as_ref().and_then(|seen| seen.firewall.clone());
         let before = before.map(|(wanted, set)| (wanted, set.map(|_| Outcome::Unchanged)));
-        if self.cluster.synced(&self.me).is_err() {
+        if self.cluster.synced(&self.me).is_err() || (mass.is_some() && before.is_some()) {
             return before;
         }
-        let wanted = Firewall::of(&self.cluster, &self.me);
+        hands.remember_pools(&self.cluster, Instant::now());
+        let wanted = Firewall::of(&self.cluster, &self.me).sparing(hands.pools.keys().copied());
         let known = before.filter(|(standing, set)| *standing == wanted && set.is_ok());
         if known.is_some() && !self.causes().any(Cause::wants_firewall) {
             return known;
         }
-        let set = nft.set(&wanted);
+        let set = hands.nft.set(&wanted);
         if let Ok(outcome @ (Outcome::Installed | Outcome::Replaced | Outcome::Repaired)) = set {
             let sources = wanted.masqueraded.len();
             tracing::info!(
