@@ -10,7 +10,7 @@ mod world;
 use anyhow::{Result, ensure};
 use gingham_integration::{Lab, Pod};
 use gingham_model::Family;
-use world::{ip, one_zone, up, wait_for_repair};
+use world::{ip, one_zone, says, up, wait_for_repair};
 
 /// A MAC address nobody has.
 const NOBODY: &str = "02:00:00:00:00:99";
@@ -126,6 +126,28 @@ fn the_host_route_of_a_pod_is_back() {
         )
     };
     scene.damaged("host route led elsewhere", &[other(Family::V4)]);
+}
+
+#[test]
+fn a_foreign_route_in_the_place_of_a_pods_is_named_and_left_and_ours_comes_back_after_it() {
+    let scene = Scene::new();
+    let node = scene.pod.node();
+    for family in Family::ALL {
+        let address = scene.address(family);
+        let foreign = format!("{address} dev lo proto static metric 10");
+        ip(node.host(), &[&format!("route replace {foreign}")]);
+        wait_for_repair(&format!("{family} host route taken, and said"), || {
+            let status = node.agent_status()?;
+            ensure!(says(&status["reasons"], &[&address]), "{status:#}");
+            Ok(())
+        });
+        let show = ["ip", "route", "get", &address];
+        let used = node.exec(&show).unwrap();
+        assert!(used.contains("dev lo"), "{used}");
+        let line = format!("route delete {foreign}");
+        scene.damaged(&format!("{family} host route taken, and given up"), &[line]);
+    }
+    node.wait_ready(world::PATIENCE).unwrap();
 }
 
 #[test]

@@ -63,11 +63,12 @@ pub(crate) async fn serve(
             }
         };
         tracing::info!(%address, "metrics served");
+        said = None;
         let router = Router::new()
             .route("/metrics", get(scrape))
             .with_state(served.clone());
-        // Who was called before the move is answered still, and nobody waits for it: a scraper that
-        // says no more must not hold the old address.
+        // Calls that came before a move are answered still, but not waited for: a scraper that says
+        // no more must not hold the old address.
         tokio::select! {
             over = axum::serve(listener, router).into_future() => if let Err(error) = over {
                 tracing::warn!(%address, %error, "metrics endpoint ended");
