@@ -46,6 +46,12 @@ impl Scene {
         own.find(|address| Family::of(*address) == family).unwrap()
     }
 
+    /// The agent's nftables table.
+    fn table(&self) -> Result<String> {
+        let list = ["nft", "--stateless", "list", "table", "inet", "gingham"];
+        self.node.exec(&list)
+    }
+
     fn core(&self) -> &LabBox {
         self.lab.at("c1").unwrap()
     }
@@ -176,12 +182,7 @@ fn a_connection_to_the_outside_survives_a_kill_of_the_agent() {
 #[test]
 fn what_a_foreign_hand_does_to_the_table_is_undone() {
     let scene = Scene::new();
-    let list = || {
-        scene
-            .node
-            .exec(&["nft", "--stateless", "list", "table", "inet", "gingham"])
-    };
-    let whole = list().unwrap();
+    let whole = scene.table().unwrap();
     let outgoing = ["nft", "flush", "chain", "inet", "gingham", "outgoing"];
     let table = ["nft", "delete", "table", "inet", "gingham"];
     let set = [
@@ -196,7 +197,7 @@ fn what_a_foreign_hand_does_to_the_table_is_undone() {
     for damage in [&outgoing[..], &table, &set] {
         scene.node.exec(damage).unwrap();
         wait_for_repair(&damage.join(" "), || {
-            let seen = list()?;
+            let seen = scene.table()?;
             ensure!(seen == whole, "{seen}");
             Ok(())
         });
@@ -207,12 +208,7 @@ fn what_a_foreign_hand_does_to_the_table_is_undone() {
 #[test]
 fn a_pool_that_vanishes_is_spared_for_a_while() {
     let scene = Scene::new();
-    let list = || {
-        scene
-            .node
-            .exec(&["nft", "--stateless", "list", "table", "inet", "gingham"])
-    };
-    let whole = list().unwrap();
+    let whole = scene.table().unwrap();
     let pool = world::file(&scene.lab, "zonepools", "z1");
     std::fs::rename(&pool, pool.with_extension("away")).unwrap();
     wait("the pool is gone", || {
@@ -222,5 +218,5 @@ fn a_pool_that_vanishes_is_spared_for_a_while() {
         ensure!(pools["objects"] == 0, "{pools}");
         Ok(())
     });
-    assert_eq!(list().unwrap(), whole);
+    assert_eq!(scene.table().unwrap(), whole);
 }
