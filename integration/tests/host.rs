@@ -42,6 +42,12 @@ fn a_host_on_which_the_agent_works_passes_every_check() {
     assert!(!table.contains("To mend"), "{table}");
 }
 
+/// Sets a kernel setting; a bare host has no sysctl(8).
+fn set(node: &Node, name: &str, value: &str) {
+    let path = format!("/proc/sys/{name}");
+    node.command(&["tee", &path]).stdin(value).text().unwrap();
+}
+
 #[test]
 fn what_would_hinder_the_agent_is_named_with_what_mends_it() {
     let lab = up(one_zone());
@@ -55,7 +61,7 @@ fn what_would_hinder_the_agent_is_named_with_what_mends_it() {
     run("ip link set eth1 up mtu 1400");
     run("ip address add 192.0.2.1/24 dev eth1");
     run("ip route add 198.51.100.0/24 via 192.0.2.2");
-    run("sysctl -qw net.ipv4.conf.eth1.rp_filter=1");
+    set(&node, "net/ipv4/conf/eth1/rp_filter", "1");
     // Another program with our number, and one with our metric.
     run("ip route add 198.51.100.0/24 via 192.0.2.2 proto 202 metric 99");
     run("ip route add 203.0.113.0/24 via 192.0.2.2 proto bird metric 12");
@@ -134,10 +140,9 @@ fn assert_same(after: &str, before: &str) {
 fn a_clean_up_leaves_the_host_as_it_was_before_the_agent() {
     let lab = without_agents(one_zone());
     let node = lab.node("z1w1").unwrap();
-    let set = |setting: &str| node.exec(&["sysctl", "-qw", setting]).unwrap();
     // Otherwise than the kernel has them, and changed along with forwarding.
-    set("net.ipv4.conf.all.accept_redirects=0");
-    set("net.ipv6.conf.eth0.forwarding=1");
+    set(&node, "net/ipv4/conf/all/accept_redirects", "0");
+    set(&node, "net/ipv6/conf/eth0/forwarding", "1");
     // From then on there is /run/netns.
     node.exec(&["ip", "netns", "add", "x"]).unwrap();
     node.exec(&["ip", "netns", "delete", "x"]).unwrap();
