@@ -1,0 +1,1 @@
+//! The rim: sockets, clock, and the core between them.
