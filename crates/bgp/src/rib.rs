@@ -6,7 +6,14 @@
 //!
 //! [`select`] is a pure function of the paths to one prefix.
 
-use crate::attributes::Interned;
+mod decision;
+mod routes;
+mod table;
+
+pub use decision::select;
+pub use routes::Rib;
+
+use crate::attributes::{Interned, Origin};
 use crate::wire::PeerKind;
 use crate::{PeerId, RouterId};
 use gingham_model::NodeName;
@@ -66,6 +73,16 @@ pub struct Path {
     pub import: Import,
     /// Whether the peer still stands by it.
     pub freshness: Freshness,
+}
+
+impl Path {
+    /// What import made of it; `None` when it was kept out.
+    pub fn accepted(&self) -> Option<&Interned> {
+        match &self.import {
+            Import::Accepted(attributes) => Some(attributes),
+            Import::Refused(_) => None,
+        }
+    }
 }
 
 /// What became of a path on import.
@@ -135,6 +152,30 @@ pub struct Selection {
     pub ranked: Vec<Ranked>,
 }
 
+impl Selection {
+    /// The best path.
+    pub fn best(&self) -> Option<&Path> {
+        self.multipath().next()
+    }
+
+    /// The paths that share the load, the best first; their next hops differ.
+    pub fn multipath(&self) -> impl Iterator<Item = &Path> {
+        self.standing(|standing| matches!(standing, Standing::Best | Standing::Multipath(_)))
+    }
+
+    /// Every path that could be used, the best first.
+    pub fn usable(&self) -> impl Iterator<Item = &Path> {
+        self.standing(|standing| !matches!(standing, Standing::Unreachable | Standing::Refused(_)))
+    }
+
+    fn standing(&self, wanted: fn(&Standing) -> bool) -> impl Iterator<Item = &Path> {
+        let ranked = self.ranked.iter();
+        ranked
+            .filter(move |ranked| wanted(&ranked.standing))
+            .map(|ranked| &ranked.path)
+    }
+}
+
 /// One path of a [`Selection`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranked {
@@ -161,49 +202,22 @@ pub enum Standing {
 }
 
 /// The step of the decision at which a path lost (RFC 4271 section 9.1.2.2, RFC 4456 section 9, RFC 9494
-/// section 4.4), with its own value and the winner's.
+/// section 4.3), in the order of the steps, with its own value and the one that won the step: the best
+/// path's, and for MED the lowest among paths of the same neighbouring AS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "ours is the loser's value, best the winner's")]
 pub enum Loss {
     LongLivedStale,
-    LocalPref {
-        ours: u32,
-        best: u32,
-    },
+    LocalPref { ours: u32, best: u32 },
     LocalOrigin,
-    AsPathHops {
-        ours: usize,
-        best: usize,
-    },
-    Origin {
-        ours: crate::attributes::Origin,
-        best: crate::attributes::Origin,
-    },
-    Med {
-        ours: u32,
-        best: u32,
-    },
+    AsPathHops { ours: usize, best: usize },
+    Origin { ours: Origin, best: Origin },
+    Med { ours: u32, best: u32 },
     ExternalPreferred,
-    Cost {
-        ours: u32,
-        best: u32,
-    },
-    Stale,
-    ClusterListLength {
-        ours: usize,
-        best: usize,
-    },
-    RouterId {
-        ours: RouterId,
-        best: RouterId,
-    },
-    PeerAddress {
-        ours: IpAddr,
-        best: IpAddr,
-    },
-    PathId {
-        ours: u32,
-        best: u32,
-    },
+    Cost { ours: u32, best: u32 },
+    RouterId { ours: RouterId, best: RouterId },
+    ClusterListLength { ours: usize, best: usize },
+    PeerAddress { ours: IpAddr, best: IpAddr },
+    PathId { ours: u32, best: u32 },
 }
