@@ -2,13 +2,20 @@
 //! it can be tried on a RIB without touching it.
 //!
 //! Rules are asked in order; the first whose every condition holds decides. What no rule decides is
-//! decided by [`Filter::otherwise`].
+//! decided by [`Filter::otherwise`]. Conditions look at the path as it came: the actions of a rule
+//! change what leaves the filter, never what is asked.
+
+mod change;
+mod condition;
+mod decide;
+mod trial;
+
+pub use trial::{Trial, dry_run};
 
 use crate::attributes::{Attributes, Community, LargeCommunity};
 use crate::{Asn, Nlri, PeerId};
 use gingham_model::{NodeName, Prefix};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// The name of a filter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,7 +76,8 @@ pub struct Rule {
     pub actions: Vec<Action>,
 }
 
-/// Prefixes inside one, of some lengths.
+/// Prefixes inside one, of some lengths: the prefix alone without any, everything inside from the
+/// least length on without the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrefixRange {
@@ -78,7 +86,8 @@ pub struct PrefixRange {
     /// The least length; the prefix's own unless told.
     #[serde(default)]
     pub min_length: Option<u8>,
-    /// The greatest length; the prefix's own unless told.
+    /// The greatest length. Unless told, the bits of the family where `min_length` is told, the
+    /// prefix's own where it is not.
     #[serde(default)]
     pub max_length: Option<u8>,
 }
@@ -142,9 +151,4 @@ pub enum Decision {
     Change(Box<Attributes>),
     /// Does not go on, because of this rule; `None` when no rule matched.
     Reject(Option<String>),
-}
-
-/// Where a next hop lies; kept here so that conditions read alike.
-pub(crate) fn within(ranges: &[Prefix], address: IpAddr) -> bool {
-    ranges.is_empty() || ranges.iter().any(|range| range.contains(address))
 }

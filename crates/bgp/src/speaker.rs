@@ -1,1 +1,4 @@
 //! The rim: sockets, clock, and the core between them.
+
+pub mod md5;
+pub mod socket;

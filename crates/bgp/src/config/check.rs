@@ -1,0 +1,96 @@
+//! What no field alone can see. Each check is a list of fields with the fault found there, if any.
+
+mod faults;
+mod filters;
+mod peers;
+
+use super::{Announcement, Config, ConfigError, ConfigFault};
+use faults::{address, more_than, other_family, reserved, router_id, zero};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+impl Config {
+    /// Whether the configuration can be used as it is.
+    ///
+    /// # Errors
+    /// Every field that stands in the way, in the order of the fields.
+    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
+        let mut errors: Vec<ConfigError> = self.own_faults().collect();
+        errors.extend(peers::faults(self));
+        errors.extend(filters::faults(&self.filters));
+        errors.extend(announcement_faults(&self.announce));
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn own_faults(&self) -> impl Iterator<Item = ConfigError> {
+        let restart = &self.graceful_restart;
+        let no_cluster = self.cluster_id.filter(|id| id.0 == Ipv4Addr::UNSPECIFIED);
+        let fields = [
+            at("asn", reserved(self.asn)),
+            at("routerId", router_id(self.router_id)),
+            at("clusterId", no_cluster.and_then(router_id)),
+            at(
+                "gracefulRestart.restartSeconds",
+                more_than(4095, restart.restart_seconds),
+            ),
+            at(
+                "gracefulRestart.longLivedStaleSeconds",
+                more_than(0x00FF_FFFF, restart.long_lived_stale_seconds),
+            ),
+            at(
+                "multipath",
+                zero(self.multipath).or_else(|| more_than(128, self.multipath as u64)),
+            ),
+        ];
+        fields.into_iter().flatten()
+    }
+}
+
+fn announcement_faults(announcements: &[Announcement]) -> impl Iterator<Item = ConfigError> {
+    let mut seen = BTreeSet::new();
+    announcements.iter().flat_map(move |announcement| {
+        let prefix = announcement.prefix;
+        let duplicate = !seen.insert(prefix);
+        let next_hop = announcement.next_hop.and_then(|next_hop| {
+            address(next_hop).or_else(|| other_family(next_hop, prefix.family(), prefix))
+        });
+        let fields = [
+            at(
+                "prefix",
+                duplicate.then_some(ConfigFault::DuplicatePrefix(prefix)),
+            ),
+            at("nextHop", next_hop),
+        ];
+        under(format!("announce[{prefix}]"), fields.into_iter().flatten())
+    })
+}
+
+/// The fault of a field, if it has one.
+fn at(field: impl Into<String>, fault: Option<ConfigFault>) -> Option<ConfigError> {
+    let field = field.into();
+    fault.map(|fault| ConfigError { field, fault })
+}
+
+/// The same errors, with the path that leads to their fields.
+fn under(
+    path: String,
+    errors: impl IntoIterator<Item = ConfigError>,
+) -> impl Iterator<Item = ConfigError> {
+    errors.into_iter().map(move |error| ConfigError {
+        field: format!("{path}.{}", error.field),
+        fault: error.fault,
+    })
+}
+
+/// How an item of a list is called in a path: by name, or by number where it has none.
+fn item(list: &str, index: usize, name: &str) -> String {
+    if name.is_empty() {
+        format!("{list}[{index}]")
+    } else {
+        format!("{list}[{name}]")
+    }
+}

@@ -1,0 +1,98 @@
+//! Socket options no crate offers: the keys of TCP's MD5 signatures (RFC 2385), and the least TTL a
+//! packet may have (RFC 5082).
+
+use crate::config::Password;
+use gingham_model::{Family, Prefix};
+use std::ffi::c_int;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// `TCP_MD5SIG_MAXKEYLEN` of linux/tcp.h: the longest key.
+pub const MAX_KEY: usize = 80;
+
+/// `TCP_MD5SIG_FLAG_PREFIX` of linux/tcp.h: the key is for a prefix.
+const FLAG_PREFIX: u8 = 1;
+
+/// Makes every segment between `socket` and peers in `from` carry a signature made with `key`; without
+/// a key, takes back what was set for exactly that prefix. Of several prefixes that hold a peer the
+/// longest wins. On a listener it counts for whoever dials next, and connections inherit it.
+///
+/// # Errors
+/// `InvalidInput` for a key that is not 1 to 80 octets long or a prefix of another family than the
+/// socket; else what the kernel says.
+pub fn set_key(socket: &impl AsFd, from: Prefix, key: Option<&Password>) -> io::Result<()> {
+    let octets = key.map_or(&[][..], |key| key.0.as_bytes());
+    if key.is_some() && !(1..=MAX_KEY).contains(&octets.len()) {
+        let text = format!(
+            "a key of {} octets: 1 to {MAX_KEY} are possible",
+            octets.len()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let option = signature(from, octets);
+    match set_option(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &option) {
+        // There was none.
+        Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Drops packets of the peer that come with less than `ttl` left, before TCP sees them.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn set_least_ttl(socket: &impl AsFd, family: Family, ttl: u8) -> io::Result<()> {
+    let value = c_int::from(ttl).to_ne_bytes();
+    match family {
+        Family::V4 => set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &value),
+        Family::V6 => set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &value),
+    }
+}
+
+/// `struct tcp_md5sig` of linux/tcp.h, byte for byte: a `sockaddr_storage` of 128 octets, flags, prefix
+/// length, key length, interface index, key. No key asks for removal.
+fn signature(from: Prefix, key: &[u8]) -> Vec<u8> {
+    let (family, address) = match from.address() {
+        // sin_family, sin_port, sin_addr
+        IpAddr::V4(v4) => (libc::AF_INET, [&[0; 2][..], &v4.octets()].concat()),
+        // sin6_family, sin6_port, sin6_flowinfo, sin6_addr, sin6_scope_id
+        IpAddr::V6(v6) => (libc::AF_INET6, [&[0; 6][..], &v6.octets()].concat()),
+    };
+    let family = family as libc::sa_family_t;
+    let mut option = Vec::with_capacity(216);
+    option.extend(family.to_ne_bytes());
+    option.extend(address);
+    option.resize(128, 0);
+    option.extend([FLAG_PREFIX, from.length()]);
+    option.extend((key.len() as u16).to_ne_bytes());
+    option.extend([0; 4]);
+    option.extend(key);
+    option.resize(136 + MAX_KEY, 0);
+    option
+}
+
+/// setsockopt(2).
+#[expect(
+    unsafe_code,
+    reason = "neither libc's wrappers nor socket2 know these options"
+)]
+fn set_option(socket: &impl AsFd, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: `fd` is open as long as `socket` is borrowed, and the kernel reads `value.len()` octets of
+    // `value`, which outlives the call; it keeps no pointer.
+    let code = unsafe {
+        libc::setsockopt(
+            fd,
+            level,
+            name,
+            value.as_ptr().cast(),
+            value.len() as libc::socklen_t,
+        )
+    };
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
