@@ -18,7 +18,7 @@ pub use settings::{
 use crate::attributes::{Community, LargeCommunity};
 use crate::policy::{Filter, FilterName};
 use crate::{Asn, RouterId};
-use gingham_model::Prefix;
+use gingham_model::{NodeName, Prefix};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -103,6 +103,9 @@ pub struct Announcement {
     /// Large communities.
     #[serde(default)]
     pub large_communities: Vec<LargeCommunity>,
+    /// The node whose prefix it is: what filters call the origin node.
+    #[serde(default)]
+    pub node: Option<NodeName>,
 }
 
 fn default_multipath() -> usize {

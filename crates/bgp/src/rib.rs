@@ -76,6 +76,11 @@ pub struct Path {
 }
 
 impl Path {
+    /// The attributes that count: what import made of them, else as they were received.
+    pub fn attributes(&self) -> &Interned {
+        self.accepted().unwrap_or(&self.received)
+    }
+
     /// What import made of it; `None` when it was kept out.
     pub fn accepted(&self) -> Option<&Interned> {
         match &self.import {

@@ -7,7 +7,7 @@
 use super::{AsnWidth, FamilySettings, MessageSize, NextHopMode, Password, Role, Ttl};
 use crate::Asn;
 use crate::policy::FilterName;
-use gingham_model::{Family, Prefix};
+use gingham_model::{Family, NodeName, Prefix};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -145,9 +145,12 @@ settings! {
     /// The next hop the peer is told.
     #[serde(default)]
     next_hop: NextHopMode,
-    /// Whether the peer may see its own number in paths: so many times in those we take from it.
+    /// How often our own AS may stand in paths we take from the peer.
     #[serde(default)]
     allow_own_asn: u8,
+    /// The node the peer is, where it is one: what filters call the origin node.
+    #[serde(default)]
+    node: Option<NodeName>,
     /// Whether the peer is told 4-octet numbers; off to speak as RFC 4271 did.
     #[serde(default)]
     asn_width: AsnWidth,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 
 /// What is agreed for one family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,9 @@ pub struct FamilySettings {
     pub add_path: AddPath,
     /// The most prefixes the peer may announce.
     pub max_prefixes: Option<MaxPrefixes>,
+    /// The address of the family that stands for us as a next hop; ours on the session where it is of
+    /// the family, unless told.
+    pub own_next_hop: Option<IpAddr>,
 }
 
 /// Add-Path as offered.

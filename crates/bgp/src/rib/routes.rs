@@ -147,6 +147,11 @@ impl Rib {
         self.dirty.extend(affected.map(|slot| slot.prefix));
     }
 
+    /// Whether [`Rib::take_dirty`] has something to give.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty() || !self.next_hops.changed.is_empty()
+    }
+
     /// The prefixes whose selection may differ since this was asked before, sorted, each once.
     pub fn take_dirty(&mut self) -> Vec<Prefix> {
         let changed = std::mem::take(&mut self.next_hops.changed);

@@ -1,0 +1,203 @@
+//! One TCP connection: a task that reads it, and writing from wherever there is something to write.
+
+use super::outbox::Outbox;
+use crate::session::ConnectionId;
+use crate::wire::{self, MAX_STANDARD};
+use bytes::{Bytes, BytesMut};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+/// How much is read at a time while little comes, and while much does.
+const READ_LITTLE: usize = 4 * 1024;
+const READ_MUCH: usize = 64 * 1024;
+/// A socket that takes nothing for this long is said to be blocked.
+const BLOCKED_AFTER: Duration = Duration::from_secs(5);
+/// How long a closing connection has to take its last words, and to close its side.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a connection tells the loop.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Whole messages, in order.
+    Frames(ConnectionId, Vec<Bytes>),
+    /// It is over.
+    Closed(ConnectionId, String),
+    /// It takes nothing.
+    Blocked(ConnectionId),
+    /// It takes something again.
+    Unblocked(ConnectionId),
+    /// It was cut off from its log and can take something now.
+    Behind(ConnectionId),
+}
+
+/// A connection; shared between its reader, whoever writes, and the loop.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    stream: TcpStream,
+    outbox: Mutex<Outbox>,
+    /// A task waits for the socket to take more; it writes, nobody else.
+    waiting: AtomicBool,
+    max_length: AtomicU16,
+    news: Sender<News>,
+}
+
+/// What writing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrote {
+    /// Everything there was.
+    All,
+    /// The socket takes no more for now.
+    Full,
+    /// The connection is broken; its reader will say so.
+    Broken,
+}
+
+impl Connection {
+    /// A connection whose messages go to `news`.
+    pub(super) fn new(id: ConnectionId, stream: TcpStream, news: Sender<News>) -> Arc<Self> {
+        Arc::new(Connection {
+            id,
+            stream,
+            outbox: Mutex::default(),
+            waiting: AtomicBool::new(false),
+            max_length: AtomicU16::new(MAX_STANDARD),
+            news,
+        })
+    }
+
+    /// Takes messages up to this length from now on.
+    pub(super) fn set_max_length(&self, octets: u16) {
+        self.max_length.store(octets, Ordering::Relaxed);
+    }
+
+    /// What it has yet to write. The lock is held for single writes only; a writer that panicked left
+    /// a queue that is still whole.
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the socket takes now; a task goes on with the rest when it takes more.
+    pub(super) fn pump(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::Acquire) {
+            return;
+        }
+        if self.write() == Wrote::Full && !self.waiting.swap(true, Ordering::AcqRel) {
+            tokio::spawn(Arc::clone(self).drain());
+        }
+    }
+
+    fn write(&self) -> Wrote {
+        loop {
+            let mut outbox = self.outbox();
+            let front = outbox.front();
+            if front.is_empty() {
+                return Wrote::All;
+            }
+            match self.stream.try_write_vectored(&front) {
+                Ok(octets) => outbox.wrote(octets),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wrote::Full,
+                Err(_) => return Wrote::Broken,
+            }
+        }
+    }
+
+    async fn drain(self: Arc<Self>) {
+        let mut blocked = false;
+        loop {
+            match timeout(BLOCKED_AFTER, self.stream.writable()).await {
+                Err(_) if !blocked => {
+                    blocked = true;
+                    self.tell(News::Blocked(self.id)).await;
+                    continue;
+                }
+                Err(_) => continue,
+                Ok(Err(_)) => break,
+                Ok(Ok(())) => {}
+            }
+            let behind = self.outbox().cursors().any(|(_, cursor)| cursor.is_cut_off());
+            if behind {
+                self.tell(News::Behind(self.id)).await;
+            }
+            let before = self.outbox().written;
+            let wrote = self.write();
+            if blocked && self.outbox().written > before {
+                blocked = false;
+                self.tell(News::Unblocked(self.id)).await;
+            }
+            if wrote != Wrote::Full {
+                break;
+            }
+        }
+        self.waiting.store(false, Ordering::Release);
+        // What was queued since the last look is nobody's business otherwise.
+        if self.write() == Wrote::Full {
+            self.pump();
+        }
+    }
+
+    /// Reads until the connection is over.
+    pub(super) async fn read(self: Arc<Self>) {
+        let mut buffer = BytesMut::new();
+        let mut room = READ_LITTLE;
+        let reason = loop {
+            if let Err(error) = self.stream.readable().await {
+                break error.to_string();
+            }
+            buffer.reserve(room);
+            match self.stream.try_read_buf(&mut buffer) {
+                Ok(0) => break "closed by the peer".to_owned(),
+                Ok(octets) => room = if octets >= room { READ_MUCH } else { READ_LITTLE },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => break error.to_string(),
+            }
+            let max_length = self.max_length.load(Ordering::Relaxed);
+            let mut frames = Vec::new();
+            while let Some(frame) = wire::split(&mut buffer, max_length) {
+                frames.push(frame);
+            }
+            if buffer.is_empty() {
+                // Thousands of quiet sessions hold no buffers.
+                buffer = BytesMut::new();
+            }
+            if !frames.is_empty() && !self.tell(News::Frames(self.id, frames)).await {
+                return;
+            }
+        };
+        self.tell(News::Closed(self.id, reason)).await;
+    }
+
+    /// Writes what is due, says that nothing follows, and waits for the peer to do the same: data
+    /// that is not read would turn the close into a reset, and the peer would not read why.
+    pub(super) async fn finish(self: Arc<Self>) {
+        self.outbox().hush();
+        let words = async {
+            while self.write() == Wrote::Full && self.stream.writable().await.is_ok() {}
+        };
+        // Whoever takes nothing hears nothing.
+        let _ = timeout(LAST_WORDS, words).await;
+        let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
+        let mut ignored = BytesMut::new();
+        let end = async {
+            while self.stream.readable().await.is_ok() {
+                ignored.clear();
+                ignored.reserve(READ_LITTLE);
+                match self.stream.try_read_buf(&mut ignored) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+        };
+        let _ = timeout(LAST_WORDS, end).await;
+    }
+
+    async fn tell(&self, news: News) -> bool {
+        self.news.send(news).await.is_ok()
+    }
+}

@@ -1,0 +1,390 @@
+//! The core: every neighbour, the RIB between them, and what follows from an event. It touches no
+//! socket and reads no clock.
+//!
+//! ```text
+//! (Moment, Event of a peer | command) ──► Core ──► [Effect]   dial, send, close, follow this log
+//! ```
+
+use super::calendar::Calendar;
+use super::import::Customs;
+use super::learned::Shared;
+use super::peer::{self, Beginning, Origin, Peer, Session, Wanted};
+use super::spread::Spread;
+use crate::attributes::Interner;
+use crate::config::{Config, Excess, Settings};
+use crate::export::Cursor;
+use crate::rib::{Path, Rib};
+use crate::session::{Action, ConnectionId, Ends, Event, Farewell, Negotiated, State};
+use crate::wire::{Reach, RefreshPart, Update};
+use crate::{Moment, PeerId, wire};
+use bytes::Bytes;
+use gingham_model::Family;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+/// What the rim is to do.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Open a connection to a peer.
+    Dial(PeerId),
+    /// Write a message, ahead of updates that were not begun.
+    Send(ConnectionId, Bytes),
+    /// Close, once what was sent is written.
+    Close(ConnectionId),
+    /// Take messages up to this length from now on.
+    MaxLength(ConnectionId, u16),
+    /// Write this log after what was sent.
+    Follow(ConnectionId, Family, Cursor),
+    /// Set or clear the key for connections from here.
+    Keys,
+}
+
+/// A speaker without its sockets.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) beginning: Beginning,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) rib: Rib,
+    pub(super) interner: Interner,
+    pub(super) spread: Spread,
+    pub(super) learned: Shared,
+    /// Until when nobody is told anything, since peers have yet to say what they have (RFC 4724
+    /// section 4.1).
+    pub(super) deferred: Option<Moment>,
+    pub(super) effects: Vec<Effect>,
+    addresses: HashMap<IpAddr, PeerId>,
+    calendar: Calendar,
+    last_peer: u32,
+}
+
+impl Core {
+    /// A speaker that has done nothing yet.
+    pub(super) fn new(config: Config, beginning: Beginning, learned: Shared) -> Self {
+        let restarts = !beginning.forwarding.is_empty();
+        let deferral = std::time::Duration::from_secs(config.graceful_restart.deferral_seconds.into());
+        let mut core = Core {
+            rib: Rib::new(config.multipath),
+            beginning,
+            peers: BTreeMap::new(),
+            interner: Interner::default(),
+            spread: Spread::default(),
+            learned,
+            deferred: restarts.then(|| Moment::START + deferral),
+            effects: Vec::new(),
+            addresses: HashMap::new(),
+            calendar: Calendar::default(),
+            last_peer: PeerId::LOCAL.0,
+            config,
+        };
+        for announcement in core.config.announce.clone() {
+            core.announce(&announcement);
+        }
+        for neighbour in core.config.neighbours.clone() {
+            core.add_neighbour(Moment::START, &neighbour);
+        }
+        core
+    }
+
+    /// Something happened to a peer's session.
+    pub(super) fn event(&mut self, now: Moment, id: PeerId, event: &Event) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if let Event::Frame(..) = event {
+            peer.counters.messages_in += 1;
+        }
+        for action in peer.machine.handle(now, event) {
+            self.act(now, id, action);
+        }
+        self.settle(id);
+        if !matches!(event, Event::Start) && self.peers.get(&id).is_some_and(is_spent) {
+            self.forget(id);
+        }
+    }
+
+    /// The peer whose connection this is: a neighbour, or one out of a range; `None` for a stranger.
+    pub(super) fn caller(&mut self, now: Moment, ends: Ends) -> Option<PeerId> {
+        let address = ends.remote.ip();
+        if let Some(known) = self.addresses.get(&address) {
+            return Some(*known);
+        }
+        let ranges = self.config.ranges.iter();
+        let inside = ranges.filter(|range| range.prefix.contains(address));
+        let range = inside.max_by_key(|range| range.prefix.length())?;
+        let of_range = Origin::Range(range.name.clone());
+        let taken = self.peers.values().filter(|peer| peer.origin == of_range);
+        if taken.count() >= range.limit {
+            tracing::warn!(range = range.name, %address, limit = range.limit, "range is full, connection refused");
+            return None;
+        }
+        let (name, settings) = (format!("{}/{address}", range.name), range.settings.clone());
+        Some(self.add_peer(now, name, (address, of_range, settings)))
+    }
+
+    /// Adds a neighbour of the configuration and starts it.
+    pub(super) fn add_neighbour(&mut self, now: Moment, neighbour: &crate::config::Neighbour) {
+        let at = SocketAddr::new(neighbour.address, neighbour.port);
+        let origin = Origin::Configured(at, neighbour.connect);
+        let wanted = (neighbour.address, origin, neighbour.settings.clone());
+        self.add_peer(now, neighbour.name.clone(), wanted);
+    }
+
+    fn add_peer(
+        &mut self,
+        now: Moment,
+        name: String,
+        (address, origin, settings): (IpAddr, Origin, Settings),
+    ) -> PeerId {
+        self.last_peer += 1;
+        let id = PeerId(self.last_peer);
+        let wanted = Wanted {
+            id,
+            name,
+            address,
+            origin,
+            settings,
+        };
+        let plan = peer::plan(&self.config, &self.beginning, &wanted);
+        self.addresses.insert(address, id);
+        self.peers.insert(id, Peer::new(wanted, plan));
+        self.event(now, id, &Event::Start);
+        id
+    }
+
+    /// Forgets a peer whose session and routes are gone.
+    pub(super) fn forget(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.remove(&id) else {
+            return;
+        };
+        self.calendar.move_to(id, peer.due, None);
+        if self.addresses.get(&peer.address) == Some(&id) {
+            self.addresses.remove(&peer.address);
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.calendar.first().into_iter().chain(self.deferred).min()
+    }
+
+    /// Everything that is due at `now`.
+    pub(super) fn elapse(&mut self, now: Moment) {
+        while let Some(id) = self.calendar.due(now) {
+            self.expire_retained(now, id);
+            self.expire_refreshes(now, id);
+            self.event(now, id, &Event::Deadline);
+        }
+        if self.deferred.is_some_and(|until| until <= now) {
+            tracing::info!("deferral time is over, peers are told what there is");
+            self.end_deferral();
+        }
+    }
+
+    /// Whether there is something to tell that was not told.
+    pub(super) fn has_news(&self) -> bool {
+        self.rib.is_dirty()
+    }
+
+    /// Tells everybody what is new. Whether there is something to write.
+    pub(super) fn flush(&mut self) -> bool {
+        self.spread.flush(&mut self.rib, &self.learned)
+    }
+
+    /// Lets a peer that was cut off from its log follow it again.
+    pub(super) fn catch_up(&mut self, id: PeerId, family: Family, cursor: &mut Cursor) {
+        let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
+        let profile = session.and_then(|session| session.groups.get(&family).cloned());
+        if let Some(group) = profile.and_then(|profile| self.spread.group(&profile)) {
+            group.catch_up(cursor);
+        }
+    }
+
+    /// The peer of this name.
+    pub(super) fn named(&self, name: &str) -> Option<PeerId> {
+        let mut peers = self.peers.iter();
+        peers.find(|(_, peer)| peer.name == name).map(|(id, _)| *id)
+    }
+
+    fn act(&mut self, now: Moment, id: PeerId, action: Action) {
+        match action {
+            Action::Dial => self.effects.push(Effect::Dial(id)),
+            Action::Send(connection, frame) => {
+                if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.counters.messages_out += 1;
+                }
+                self.effects.push(Effect::Send(connection, frame));
+            }
+            Action::Close(connection) => self.effects.push(Effect::Close(connection)),
+            Action::Up(negotiated) => self.up(now, id, *negotiated),
+            Action::Update(update) => self.update(now, id, update),
+            Action::Refresh(family, part) => self.refresh(now, id, (family, part)),
+            Action::Down(down) => self.down(now, id, &down),
+            Action::Failed(error) => self.failed(id, error),
+        }
+    }
+
+    fn failed(&mut self, id: PeerId, error: String) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if peer.last_error.as_ref() != Some(&error) {
+            tracing::info!(peer = peer.name, error, "session was not established");
+        }
+        peer.last_error = Some(error);
+    }
+
+    fn up(&mut self, now: Moment, id: PeerId, negotiated: Negotiated) {
+        let local = self.config.asn;
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        tracing::info!(
+            peer = peer.name,
+            asn = negotiated.peer_asn.0,
+            router_id = %negotiated.peer_router_id,
+            local = %negotiated.ends.local,
+            remote = %negotiated.ends.remote,
+            "session established"
+        );
+        peer.counters.established += 1;
+        peer.last_error = None;
+        peer.identify(local, negotiated.peer_router_id);
+        let max_length = negotiated.codec.max_length;
+        self.effects
+            .push(Effect::MaxLength(negotiated.connection, max_length));
+        peer.session = Some(Session {
+            since: now,
+            groups: BTreeMap::new(),
+            ended: Default::default(),
+            refreshing: BTreeMap::new(),
+            negotiated,
+        });
+        self.confirm_retained(now, id);
+        if self.deferred.is_none() {
+            self.tell(id);
+        }
+    }
+
+    fn update(&mut self, now: Moment, id: PeerId, update: Update) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.counters.updates_in += 1;
+        for fault in &update.faults {
+            peer.counters.fault(fault.disposition);
+            tracing::warn!(
+                peer = peer.name,
+                attribute = fault.attribute,
+                disposition = ?fault.disposition,
+                detail = fault.detail,
+                "malformed attribute"
+            );
+        }
+        for nlri in &update.withdrawn {
+            self.rib.withdraw(id, *nlri);
+        }
+        for reach in update.announced {
+            self.announced(id, reach);
+        }
+        self.check_limits(now, id);
+        if let Some(family) = update.end_of_rib {
+            self.end_of_rib(id, family);
+        }
+    }
+
+    fn announced(&mut self, id: PeerId, reach: Reach) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let Some(session) = &peer.session else {
+            return;
+        };
+        let customs = customs(&self.config, peer, &session.negotiated);
+        let received = self.interner.intern(reach.attributes);
+        for nlri in reach.nlri {
+            let import = customs.import(&mut self.interner, nlri, &received);
+            let path = Path {
+                source: peer.source.clone(),
+                path_id: nlri.path_id,
+                received: received.clone(),
+                import,
+                freshness: crate::rib::Freshness::Fresh,
+            };
+            self.rib.update(nlri.prefix, path);
+        }
+    }
+
+    /// Max-prefix (RFC 4486): the session ends, or the log says so.
+    fn check_limits(&mut self, now: Moment, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let families = peer::families(&peer.settings, peer.address);
+        for (family, settings) in families {
+            let Some(limit) = settings.max_prefixes else {
+                continue;
+            };
+            let held = self.rib.count(id, family);
+            if held <= limit.count as usize {
+                continue;
+            }
+            tracing::warn!(peer = peer.name, %family, held, limit = limit.count, "too many prefixes");
+            if limit.then == Excess::Reset {
+                let farewell = Farewell::MaxPrefixes(family, limit.count);
+                return self.event(now, id, &Event::Stop(farewell));
+            }
+        }
+    }
+
+    /// Asks a peer for its routes again. `false` when it cannot be asked.
+    pub(super) fn ask_again(&mut self, id: PeerId) -> bool {
+        let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
+        let Some(session) = session else {
+            return false;
+        };
+        if session.negotiated.refresh == crate::session::RefreshKind::None {
+            return false;
+        }
+        for family in &session.negotiated.codec.families {
+            let frame = wire::encode_refresh(*family, RefreshPart::Request);
+            self.effects
+                .push(Effect::Send(session.negotiated.connection, frame));
+        }
+        true
+    }
+
+    /// Puts the peer down in the calendar for when it needs attention.
+    fn settle(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let due = peer.deadline();
+        self.calendar.move_to(id, peer.due, due);
+        peer.due = due;
+    }
+}
+
+/// Whether a peer came out of a range and nothing of it is left to wait for.
+fn is_spent(peer: &Peer) -> bool {
+    matches!(peer.origin, Origin::Range(_))
+        && peer.machine.state() < State::OpenSent
+        && peer.session.is_none()
+        && peer.deadline().is_none()
+}
+
+/// What decides on a peer's paths.
+pub(super) fn customs<'a>(
+    config: &'a Config,
+    peer: &'a Peer,
+    negotiated: &'a Negotiated,
+) -> Customs<'a> {
+    let name = peer.settings.import.as_ref();
+    Customs {
+        config,
+        negotiated,
+        source: &peer.source,
+        filter: name.and_then(|name| config.filters.get(name)),
+        allow_own_asn: peer.settings.allow_own_asn,
+    }
+}

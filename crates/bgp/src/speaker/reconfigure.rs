@@ -1,0 +1,174 @@
+//! Going over to another configuration: only the sessions it concerns notice.
+
+use super::core::{Core, Effect, customs};
+use super::handle::CommandError;
+use super::peer::{self, Origin, Wanted};
+use crate::config::{Config, Neighbour, Settings};
+use crate::export::Borders;
+use crate::session::{Event, Farewell};
+use crate::{Moment, PeerId};
+use gingham_model::Prefix;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+impl Core {
+    /// Takes another configuration. Where it listens stays as it was at the start.
+    pub(super) fn configure(&mut self, now: Moment, config: Config) -> Result<(), CommandError> {
+        config.check().map_err(CommandError::Config)?;
+        let before = std::mem::replace(&mut self.config, config);
+        self.reannounce(&before);
+        self.remove_neighbours(now);
+        let ids: Vec<PeerId> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.reconsider(now, id, &before);
+        }
+        for neighbour in self.config.neighbours.clone() {
+            if self.named(&neighbour.name).is_none() {
+                self.add_neighbour(now, &neighbour);
+            }
+        }
+        self.effects.push(Effect::Keys);
+        Ok(())
+    }
+
+    fn reannounce(&mut self, before: &Config) {
+        let wanted = self.config.announce.clone();
+        let still: BTreeSet<Prefix> = wanted.iter().map(|one| one.prefix).collect();
+        for old in &before.announce {
+            if !still.contains(&old.prefix) {
+                self.withdraw(old.prefix);
+            }
+        }
+        for announcement in wanted {
+            self.announce(&announcement);
+        }
+    }
+
+    fn remove_neighbours(&mut self, now: Moment) {
+        let gone: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| self.settings_of(&peer.name, &peer.origin).is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.event(now, id, &Event::Stop(Farewell::Deconfigured));
+            self.drop_routes(id);
+            self.forget(id);
+        }
+    }
+
+    fn drop_routes(&mut self, id: PeerId) {
+        for family in gingham_model::Family::ALL {
+            self.rib.flush(id, family);
+        }
+    }
+
+    /// What the configuration says of a peer that is known; `None` when it is not in it any more, or
+    /// somewhere else.
+    fn settings_of(&self, name: &str, origin: &Origin) -> Option<Settings> {
+        match origin {
+            Origin::Configured(at, connect) => {
+                let mut neighbours = self.config.neighbours.iter();
+                let found = neighbours.find(|neighbour| neighbour.name == name)?;
+                let same = address(found) == *at && found.connect == *connect;
+                same.then(|| found.settings.clone())
+            }
+            Origin::Range(range) => {
+                let mut ranges = self.config.ranges.iter();
+                let found = ranges.find(|known| known.name == *range)?;
+                Some(found.settings.clone())
+            }
+        }
+    }
+
+    /// Applies what changed for one peer: a new session where both ends must agree anew, else only
+    /// what is believed and what is told.
+    fn reconsider(&mut self, now: Moment, id: PeerId, before: &Config) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let Some(settings) = self.settings_of(&peer.name, &peer.origin) else {
+            return;
+        };
+        let (old_import, old_export) = filters(before, &peer.settings);
+        let import_changed = old_import != filters(&self.config, &settings).0;
+        let export_changed = old_export != filters(&self.config, &settings).1
+            || peer.settings.next_hop != settings.next_hop;
+        let wanted = Wanted {
+            id,
+            name: peer.name.clone(),
+            address: peer.address,
+            origin: peer.origin.clone(),
+            settings,
+        };
+        let plan = peer::plan(&self.config, &self.beginning, &wanted);
+        let agree_anew = plan != *peer.machine.plan() || transport(&peer.settings) != transport(&wanted.settings);
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.settings = wanted.settings;
+        peer.machine.set_plan(plan);
+        if agree_anew {
+            return self.event(now, id, &Event::Stop(Farewell::ConfigurationChange));
+        }
+        if import_changed {
+            self.reimport(id);
+        }
+        if export_changed && self.deferred.is_none() {
+            for family in self.agreed(id) {
+                self.join(id, family, Borders::default());
+            }
+        }
+    }
+
+    fn reimport(&mut self, id: PeerId) {
+        let Core {
+            config,
+            peers,
+            rib,
+            interner,
+            ..
+        } = self;
+        let Some(peer) = peers.get(&id) else {
+            return;
+        };
+        let Some(session) = &peer.session else {
+            return;
+        };
+        let customs = customs(config, peer, &session.negotiated);
+        rib.reimport(id, &mut |prefix, path| {
+            let nlri = crate::Nlri {
+                prefix,
+                path_id: path.path_id,
+            };
+            customs.import(interner, nlri, &path.received)
+        });
+    }
+}
+
+/// The two filters of a peer, as they read.
+fn filters<'a>(
+    config: &'a Config,
+    settings: &Settings,
+) -> (Option<&'a crate::policy::Filter>, Option<&'a crate::policy::Filter>) {
+    let named = |name: &Option<crate::policy::FilterName>| {
+        name.as_ref().and_then(|name| config.filters.get(name))
+    };
+    (named(&settings.import), named(&settings.export))
+}
+
+/// What of the settings only a new connection can follow, besides the plan.
+fn transport(settings: &Settings) -> Settings {
+    Settings {
+        import: None,
+        export: None,
+        next_hop: Default::default(),
+        allow_own_asn: 0,
+        ..settings.clone()
+    }
+}
+
+fn address(neighbour: &Neighbour) -> SocketAddr {
+    SocketAddr::new(neighbour.address, neighbour.port)
+}

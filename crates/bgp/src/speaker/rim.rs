@@ -1,0 +1,483 @@
+//! The loop: what the sockets say goes to the core, what the core wants goes to the sockets.
+
+use super::connection::{Connection, News};
+use super::core::{Core, Effect};
+use super::handle::{Command, Handle, Started};
+use super::learned;
+use super::pace::Pace;
+use super::peer::{Beginning, Origin};
+use super::record::Recorder;
+use super::socket;
+use crate::config::{Config, ConfigError, Settings};
+use crate::session::{ConnectionId, Ends, Event, Farewell};
+use crate::wire::PeerKind;
+use crate::{Asn, Moment, PeerId};
+use gingham_model::Prefix;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// News taken in one go, before anything is written.
+const BATCH: usize = 512;
+/// How long a dial may take.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// What a speaker starts with besides its configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Whether this is a restart.
+    pub beginning: Beginning,
+    /// Where events are recorded.
+    pub recorder: Option<Recorder>,
+}
+
+/// Why a speaker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration was refused.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<ConfigError>),
+    /// It could not listen.
+    #[error("listen {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+}
+
+/// Starts a speaker on the runtime this is called in.
+///
+/// # Errors
+/// A configuration that [`Config::check`] refuses, or an address it cannot listen on.
+pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
+    config.check().map_err(StartError::Config)?;
+    let listeners = listen(&config)?;
+    let (command_sender, commands) = mpsc::channel(64);
+    let (news_sender, news) = mpsc::channel(4096);
+    let (arrivals_sender, arrivals) = mpsc::channel(256);
+    let (writing, reading) = learned::channel();
+    let mut speaker = Speaker {
+        began: Instant::now(),
+        core: Core::new(config, options.beginning, writing),
+        connections: HashMap::new(),
+        listeners,
+        news: news_sender,
+        arrivals: arrivals_sender,
+        last_connection: 0,
+        pace: Pace::default(),
+        recorder: options.recorder,
+        tasks: JoinSet::new(),
+        closing: JoinSet::new(),
+    };
+    speaker.open_doors();
+    let sources = Sources {
+        commands,
+        news,
+        arrivals,
+    };
+    Ok(Started {
+        handle: Handle {
+            commands: command_sender,
+        },
+        learned: reading,
+        task: tokio::spawn(speaker.run(sources)),
+    })
+}
+
+fn listen(config: &Config) -> Result<Vec<Arc<TcpListener>>, StartError> {
+    let listeners = config.listen.iter().map(|at| {
+        let bound = socket::listen(*at).and_then(TcpListener::from_std);
+        bound
+            .map(Arc::new)
+            .map_err(|error| StartError::Listen(*at, error))
+    });
+    listeners.collect()
+}
+
+/// A connection that has just come about, or not.
+#[derive(Debug)]
+enum Arrival {
+    /// A peer dialled.
+    Accepted(TcpStream),
+    /// We did.
+    Dialled(PeerId, io::Result<TcpStream>),
+}
+
+struct Sources {
+    commands: mpsc::Receiver<Command>,
+    news: mpsc::Receiver<News>,
+    arrivals: mpsc::Receiver<Arrival>,
+}
+
+struct Live {
+    peer: PeerId,
+    connection: Arc<Connection>,
+    reader: AbortHandle,
+}
+
+struct Speaker {
+    began: Instant,
+    core: Core,
+    connections: HashMap<ConnectionId, Live>,
+    listeners: Vec<Arc<TcpListener>>,
+    news: mpsc::Sender<News>,
+    arrivals: mpsc::Sender<Arrival>,
+    last_connection: u64,
+    pace: Pace,
+    recorder: Option<Recorder>,
+    /// Listeners, dials and readers: gone when the speaker is.
+    tasks: JoinSet<()>,
+    /// Connections that have yet to say their last words.
+    closing: JoinSet<()>,
+}
+
+impl Speaker {
+    async fn run(mut self, mut sources: Sources) {
+        let mut batch = Vec::with_capacity(BATCH);
+        self.carry_out();
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                command = sources.commands.recv() => match command {
+                    Some(Command::End(farewell, reply)) => {
+                        self.end(&farewell).await;
+                        // Whoever asked may have gone.
+                        let _ = reply.send(());
+                        return;
+                    }
+                    Some(command) => self.command(command),
+                    None => return self.end(&Farewell::Restart).await,
+                },
+                Some(arrival) = sources.arrivals.recv() => self.arrived(arrival),
+                _ = sources.news.recv_many(&mut batch, BATCH) => {
+                    for news in batch.drain(..) {
+                        self.heard(news);
+                    }
+                }
+                () = sleep_until(wake) => {}
+            }
+            // What has been heard comes before what it is too late for.
+            if sources.news.is_empty() {
+                let now = self.now();
+                self.core.elapse(now);
+            }
+            self.carry_out();
+            while self.tasks.try_join_next().is_some() {}
+            while self.closing.try_join_next().is_some() {}
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::after_start(self.began.elapsed())
+    }
+
+    fn wake(&self) -> Option<Instant> {
+        let deadline = self.core.deadline();
+        let first = deadline.into_iter().chain(self.pace.due()).min();
+        first.map(|moment| self.began + moment.elapsed())
+    }
+
+    /// Does what the core wants, and writes out what is new when its time has come.
+    fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.core.effects) {
+            self.carry_out_one(effect);
+        }
+        let now = self.now();
+        if self.core.has_news() {
+            self.pace.news(now);
+        }
+        if self.pace.due().is_some_and(|due| due <= now) {
+            if self.core.flush() {
+                for live in self.connections.values() {
+                    live.connection.pump();
+                }
+            }
+            self.pace.flushed(now, self.now());
+        }
+    }
+
+    fn carry_out_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Dial(peer) => self.dial(peer),
+            Effect::Send(id, frame) => self.with(id, |connection| {
+                connection.outbox().send(frame);
+                connection.pump();
+            }),
+            Effect::MaxLength(id, octets) => {
+                self.with(id, |connection| connection.set_max_length(octets));
+            }
+            Effect::Follow(id, family, cursor) => self.with(id, |connection| {
+                connection.outbox().follow(family, cursor);
+                connection.pump();
+            }),
+            Effect::Close(id) => self.close(id),
+            Effect::Keys => self.set_keys(),
+        }
+    }
+
+    fn with(&self, id: ConnectionId, act: impl FnOnce(&Arc<Connection>)) {
+        if let Some(live) = self.connections.get(&id) {
+            act(&live.connection);
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(live) = self.connections.remove(&id) {
+            live.reader.abort();
+            self.closing.spawn(live.connection.finish());
+        }
+    }
+
+    fn heard(&mut self, news: News) {
+        let (id, event) = match news {
+            News::Frames(id, frames) => {
+                for frame in frames {
+                    self.happened(id, Event::Frame(id, frame));
+                }
+                return;
+            }
+            News::Closed(id, reason) => (id, Event::Closed(id, reason)),
+            News::Blocked(id) => (id, Event::Blocked(id)),
+            News::Unblocked(id) => (id, Event::Unblocked(id)),
+            News::Behind(id) => return self.catch_up(id),
+        };
+        let over = matches!(event, Event::Closed(..));
+        self.happened(id, event);
+        if over {
+            self.connections.remove(&id);
+        }
+    }
+
+    fn happened(&mut self, id: ConnectionId, event: Event) {
+        if let Some(live) = self.connections.get(&id) {
+            let peer = live.peer;
+            self.tell_core(peer, &event);
+        }
+    }
+
+    fn tell_core(&mut self, peer: PeerId, event: &Event) {
+        let now = self.now();
+        if let Some(recorder) = &mut self.recorder
+            && let Some(known) = self.core.peers.get(&peer)
+        {
+            recorder.note(now, &known.name, event);
+        }
+        self.core.event(now, peer, event);
+    }
+
+    fn catch_up(&mut self, id: ConnectionId) {
+        let Some(live) = self.connections.get(&id) else {
+            return;
+        };
+        let mut outbox = live.connection.outbox();
+        for (family, cursor) in outbox.cursors() {
+            self.core.catch_up(live.peer, family, cursor);
+        }
+        drop(outbox);
+        live.connection.pump();
+    }
+
+    fn arrived(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Accepted(stream) => self.accepted(stream),
+            Arrival::Dialled(peer, Ok(stream)) => {
+                if let Some(ends) = ends(&stream) {
+                    let id = self.adopt(peer, stream);
+                    self.tell_core(peer, &Event::Dialled(id, ends));
+                } else {
+                    let error = "connection was lost at once".to_owned();
+                    self.tell_core(peer, &Event::DialFailed(error));
+                }
+            }
+            Arrival::Dialled(peer, Err(error)) => {
+                self.tell_core(peer, &Event::DialFailed(error.to_string()));
+            }
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream) {
+        let Some(ends) = ends(&stream) else {
+            return;
+        };
+        let now = self.now();
+        let Some(peer) = self.core.caller(now, ends) else {
+            tracing::info!(remote = %ends.remote, "connection of a stranger refused");
+            return;
+        };
+        let Some(known) = self.core.peers.get(&peer) else {
+            return;
+        };
+        let kind = kind(self.core.config.asn, &known.settings);
+        if let Err(error) = socket::prepare_accepted(&stream, &known.settings, kind) {
+            tracing::warn!(peer = known.name, %error, "connection refused");
+            return;
+        }
+        let id = self.adopt(peer, stream);
+        self.tell_core(peer, &Event::Accepted(id, ends));
+    }
+
+    fn adopt(&mut self, peer: PeerId, stream: TcpStream) -> ConnectionId {
+        self.last_connection += 1;
+        let id = ConnectionId(self.last_connection);
+        let connection = Connection::new(id, stream, self.news.clone());
+        let reader = self.tasks.spawn(Arc::clone(&connection).read());
+        let live = Live {
+            peer,
+            connection,
+            reader,
+        };
+        self.connections.insert(id, live);
+        id
+    }
+
+    fn dial(&mut self, id: PeerId) {
+        let Some(peer) = self.core.peers.get(&id) else {
+            return;
+        };
+        let Origin::Configured(to, _) = peer.origin else {
+            return;
+        };
+        let kind = kind(self.core.config.asn, &peer.settings);
+        let prepared = socket::prepare_dial(to, &peer.settings, kind);
+        let arrivals = self.arrivals.clone();
+        self.tasks.spawn(async move {
+            let outcome = match prepared {
+                Ok(socket) => connect(socket, to).await,
+                Err(error) => Err(error),
+            };
+            // The loop has ended when nobody hears this.
+            let _ = arrivals.send(Arrival::Dialled(id, outcome)).await;
+        });
+    }
+
+    fn open_doors(&mut self) {
+        self.set_keys();
+        for listener in &self.listeners {
+            let (listener, arrivals) = (Arc::clone(listener), self.arrivals.clone());
+            self.tasks.spawn(accept(listener, arrivals));
+        }
+    }
+
+    /// Sets the keys of everybody who may dial; a neighbour's own covers a range's, being longer.
+    fn set_keys(&self) {
+        let config = &self.core.config;
+        let neighbours = config.neighbours.iter();
+        let single = neighbours.map(|peer| (Prefix::host(peer.address), &peer.settings));
+        let ranges = config
+            .ranges
+            .iter()
+            .map(|range| (range.prefix, &range.settings));
+        for (from, settings) in single.chain(ranges) {
+            let password = settings.password.as_ref();
+            for listener in &self.listeners {
+                let of_family = listener
+                    .local_addr()
+                    .is_ok_and(|at| gingham_model::Family::of(at.ip()) == from.family());
+                if !of_family {
+                    continue;
+                }
+                match super::md5::set_key(listener, from, password) {
+                    // There was none to take away.
+                    Err(error) if password.is_none() && error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => tracing::error!(%from, %error, "key was not set"),
+                    Ok(()) => {}
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.now();
+        let core = &mut self.core;
+        // Whoever asked may have gone: then nobody hears the answer.
+        match command {
+            Command::Peers(reply) => drop(reply.send(core.report_peers(now))),
+            Command::Rib(prefix, reply) => drop(reply.send(core.report_rib(prefix))),
+            Command::Told(name, reply) => drop(reply.send(core.report_told(&name))),
+            Command::Announce(announcement, reply) => {
+                core.announce(&announcement);
+                let _ = reply.send(());
+            }
+            Command::Withdraw(prefix, reply) => drop(reply.send(core.command_withdraw(prefix))),
+            Command::Refresh(name, reply) => drop(reply.send(core.command_refresh(&name))),
+            Command::Start(name, reply) => drop(reply.send(core.command(now, &name, None))),
+            Command::Stop(name, farewell, reply) => {
+                drop(reply.send(core.command(now, &name, Some(farewell))));
+            }
+            Command::Configure(config, reply) => drop(reply.send(core.configure(now, *config))),
+            Command::Reach(next_hop, reach, reply) => {
+                core.rib.set_reach(next_hop, reach);
+                let _ = reply.send(());
+            }
+            // Taken by the loop.
+            Command::End(..) => {}
+        }
+    }
+
+    /// Says goodbye to everybody and waits until it is written.
+    async fn end(mut self, farewell: &Farewell) {
+        let now = self.now();
+        let peers: Vec<PeerId> = self.core.peers.keys().copied().collect();
+        for peer in peers {
+            self.core.event(now, peer, &Event::Stop(farewell.clone()));
+        }
+        self.listeners.clear();
+        for effect in std::mem::take(&mut self.core.effects) {
+            if let Effect::Send(..) | Effect::Close(_) = effect {
+                self.carry_out_one(effect);
+            }
+        }
+        self.tasks.shutdown().await;
+        while self.closing.join_next().await.is_some() {}
+    }
+}
+
+async fn accept(listener: Arc<TcpListener>, arrivals: mpsc::Sender<Arrival>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if arrivals.send(Arrival::Accepted(stream)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: trying again at once would only heat the room.
+                tracing::error!(%error, "connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connect(socket: socket2::Socket, to: SocketAddr) -> io::Result<TcpStream> {
+    let dialling = TcpSocket::from_std_stream(socket.into()).connect(to);
+    match tokio::time::timeout(DIAL, dialling).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ends(stream: &TcpStream) -> Option<Ends> {
+    Some(Ends {
+        local: stream.local_addr().ok()?,
+        remote: stream.peer_addr().ok()?,
+    })
+}
+
+fn kind(own: Asn, settings: &Settings) -> PeerKind {
+    if settings.asn == own {
+        PeerKind::Internal
+    } else {
+        PeerKind::External
+    }
+}

@@ -1,0 +1,76 @@
+//! Who is told what: the update groups, and the best paths put into them.
+
+use super::learned::Shared;
+use crate::export::{Borders, Cursor, Group, Profile};
+use crate::rib::Rib;
+use crate::PeerId;
+use gingham_model::{Family, Prefix};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The update groups of a speaker.
+#[derive(Debug, Default)]
+pub(super) struct Spread {
+    groups: HashMap<Arc<Profile>, Group>,
+}
+
+impl Spread {
+    /// Makes sure that there is a group for a profile; it begins with what the RIB has.
+    pub(super) fn open(&mut self, rib: &Rib, profile: &Arc<Profile>) {
+        self.groups.entry(Arc::clone(profile)).or_insert_with(|| {
+            let mut group = Group::new((**profile).clone());
+            for prefix in of_family(rib, profile.family) {
+                group.offer(prefix, &rib.select(prefix));
+            }
+            group
+        });
+    }
+
+    /// Makes a peer a member of an open group.
+    pub(super) fn join(&mut self, peer: PeerId, profile: &Arc<Profile>, borders: Borders) -> Option<Cursor> {
+        let group = self.groups.get_mut(profile)?;
+        Some(group.join(peer, borders))
+    }
+
+    /// Takes a peer out of a group; a group without members goes.
+    pub(super) fn leave(&mut self, peer: PeerId, profile: &Arc<Profile>) {
+        if let Some(group) = self.groups.get_mut(profile) {
+            group.leave(peer);
+            if group.is_empty() {
+                self.groups.remove(profile);
+            }
+        }
+    }
+
+    /// Tells every group, and whoever follows the RIB, what changed in it. Whether there is something
+    /// to write.
+    pub(super) fn flush(&mut self, rib: &mut Rib, learned: &Shared) -> bool {
+        let mut changed = Vec::new();
+        for prefix in rib.take_dirty() {
+            let selection = rib.select(prefix);
+            for group in self.groups.values_mut() {
+                if group.profile().family == prefix.family() {
+                    group.offer(prefix, &selection);
+                }
+            }
+            changed.push((prefix, selection));
+        }
+        learned.changed(&changed);
+        let mut news = false;
+        for group in self.groups.values_mut() {
+            news |= group.flush();
+            group.shed();
+        }
+        news
+    }
+
+    /// The group of a profile.
+    pub(super) fn group(&mut self, profile: &Arc<Profile>) -> Option<&mut Group> {
+        self.groups.get_mut(profile)
+    }
+}
+
+fn of_family(rib: &Rib, family: Family) -> impl Iterator<Item = Prefix> + '_ {
+    rib.prefixes()
+        .filter(move |prefix| prefix.family() == family)
+}
