@@ -6,6 +6,23 @@
 //!                     └─► Notification: what the peer is to be told
 //! ```
 
+mod attributes;
+mod family;
+mod faults;
+mod frame;
+mod notification;
+mod open;
+mod pack;
+mod refresh;
+mod sieve;
+mod update;
+
+pub use frame::{HEADER, MAX_EXTENDED, MAX_STANDARD, encode_keepalive, split};
+pub use notification::encode_notification;
+pub use open::encode_open;
+pub use pack::{PackError, encode_end_of_rib, pack_reach, pack_unreach};
+pub use refresh::encode_refresh;
+
 use crate::attributes::Attributes;
 use crate::config::AsnWidth;
 use crate::{Asn, Nlri, RouterId};
@@ -13,6 +30,25 @@ use bytes::Bytes;
 use gingham_model::Family;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// Reads one frame as [`split`] gave it.
+///
+/// # Errors
+/// What the peer is to be told before the connection is closed: the code, subcode and data of
+/// RFC 4271 section 6 as revised by RFC 7606 and RFC 7313. Whether an OPEN is of the right peer and
+/// its hold time is acceptable is for the session to say.
+pub fn decode(frame: &Bytes, codec: &Codec) -> Result<Message, Notification> {
+    use rustbgpd_wire::MessageType;
+    let (kind, body) = frame::open(frame, codec.max_length)?;
+    match kind {
+        MessageType::Open => open::decode(body).map(Message::Open),
+        MessageType::Update => update::decode(body, codec).map(Message::Update),
+        MessageType::Notification => notification::decode(body).map(Message::Notification),
+        MessageType::RouteRefresh => refresh::decode(frame, &body).map(Message::Refresh),
+        // Framing refuses every type but these five.
+        _ => Ok(Message::Keepalive),
+    }
+}
 
 /// Whether a peer is in our AS.
 #[derive(
@@ -43,6 +79,21 @@ pub struct Codec {
     pub add_path_out: BTreeSet<Family>,
     /// Whether IPv4 prefixes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
+}
+
+impl Codec {
+    /// What holds until OPENs have been exchanged.
+    pub fn opening(kind: PeerKind) -> Codec {
+        Codec {
+            kind,
+            asn_width: AsnWidth::Two,
+            max_length: MAX_STANDARD,
+            families: BTreeSet::from([Family::V4]),
+            add_path_in: BTreeSet::new(),
+            add_path_out: BTreeSet::new(),
+            extended_next_hop: false,
+        }
+    }
 }
 
 /// A message.
