@@ -10,6 +10,18 @@
 //! (RFC 4271 section 6.8). It never touches a socket: the same events give the same actions, so a
 //! recorded session can be replayed.
 
+mod check;
+mod collision;
+mod connection;
+mod machine;
+mod negotiate;
+mod notice;
+pub mod record;
+mod retention;
+mod timers;
+
+pub use machine::Machine;
+
 use crate::config::AsnWidth;
 use crate::wire::{Codec, Notification, Update};
 use crate::{Asn, Moment, RouterId};
@@ -17,6 +29,7 @@ use bytes::Bytes;
 use gingham_model::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -231,6 +244,39 @@ pub enum Cause {
     Stopped(Farewell),
     /// A new connection of the same peer took its place (RFC 4724 section 4.2).
     Replaced,
+}
+
+/// One line for the log.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Closed(why) => write!(f, "connection closed: {why}"),
+            Cause::HoldTimer => f.write_str("hold timer expired"),
+            Cause::SendHoldTimer => f.write_str("send hold timer expired"),
+            Cause::Sent(notification) => write!(f, "sent {notification}"),
+            Cause::Received(notification) => write!(f, "received {notification}"),
+            Cause::Stopped(farewell) => farewell.fmt(f),
+            Cause::Replaced => f.write_str("replaced by a new connection of the peer"),
+        }
+    }
+}
+
+/// One line for the log.
+impl fmt::Display for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Farewell::Shutdown(text) => write!(f, "shut down: {text:?}"),
+            Farewell::Reset(text) => write!(f, "reset: {text:?}"),
+            Farewell::HardReset(text) => write!(f, "hard reset: {text:?}"),
+            Farewell::Deconfigured => f.write_str("taken out of the configuration"),
+            Farewell::ConfigurationChange => f.write_str("configuration changed"),
+            Farewell::MaxPrefixes(family, limit) => {
+                write!(f, "more than {limit} {family} prefixes")
+            }
+            Farewell::BfdDown => f.write_str("BFD down"),
+            Farewell::Restart => f.write_str("this speaker restarts"),
+        }
+    }
 }
 
 /// Bytes as hexadecimal text: how recordings keep messages.
