@@ -15,6 +15,7 @@ mod answer;
 mod calendar;
 mod connection;
 mod core;
+mod doors;
 mod handle;
 mod import;
 mod learned;

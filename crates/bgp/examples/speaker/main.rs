@@ -57,8 +57,8 @@ async fn main() -> anyhow::Result<()> {
         },
         recorder: arguments.record.as_deref().map(recorder).transpose()?,
     };
-    let started = speaker::start(config, options)
-        .with_context(|| arguments.config.display().to_string())?;
+    let started =
+        speaker::start(config, options).with_context(|| arguments.config.display().to_string())?;
     let handle = started.handle.clone();
     if let Some(socket) = &arguments.control {
         let listener = control::listen(socket)?;

@@ -120,7 +120,10 @@ impl Connection {
                 Ok(Err(_)) => break,
                 Ok(Ok(())) => {}
             }
-            let behind = self.outbox().cursors().any(|(_, cursor)| cursor.is_cut_off());
+            let behind = self
+                .outbox()
+                .cursors()
+                .any(|(_, cursor)| cursor.is_cut_off());
             if behind {
                 self.tell(News::Behind(self.id)).await;
             }
@@ -152,7 +155,13 @@ impl Connection {
             buffer.reserve(room);
             match self.stream.try_read_buf(&mut buffer) {
                 Ok(0) => break "closed by the peer".to_owned(),
-                Ok(octets) => room = if octets >= room { READ_MUCH } else { READ_LITTLE },
+                Ok(octets) => {
+                    room = if octets >= room {
+                        READ_MUCH
+                    } else {
+                        READ_LITTLE
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => break error.to_string(),
             }
@@ -176,9 +185,8 @@ impl Connection {
     /// that is not read would turn the close into a reset, and the peer would not read why.
     pub(super) async fn finish(self: Arc<Self>) {
         self.outbox().hush();
-        let words = async {
-            while self.write() == Wrote::Full && self.stream.writable().await.is_ok() {}
-        };
+        let words =
+            async { while self.write() == Wrote::Full && self.stream.writable().await.is_ok() {} };
         // Whoever takes nothing hears nothing.
         let _ = timeout(LAST_WORDS, words).await;
         let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);

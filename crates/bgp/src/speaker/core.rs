@@ -62,7 +62,8 @@ impl Core {
     /// A speaker that has done nothing yet.
     pub(super) fn new(config: Config, beginning: Beginning, learned: Shared) -> Self {
         let restarts = !beginning.forwarding.is_empty();
-        let deferral = std::time::Duration::from_secs(config.graceful_restart.deferral_seconds.into());
+        let deferral =
+            std::time::Duration::from_secs(config.graceful_restart.deferral_seconds.into());
         let mut core = Core {
             rib: Rib::new(config.multipath),
             beginning,

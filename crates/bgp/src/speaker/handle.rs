@@ -88,7 +88,8 @@ impl Handle {
     /// # Errors
     /// [`CommandError::Ended`].
     pub async fn announce(&self, announcement: Announcement) -> Result<(), CommandError> {
-        self.ask(|reply| Command::Announce(announcement, reply)).await
+        self.ask(|reply| Command::Announce(announcement, reply))
+            .await
     }
 
     /// Originates a prefix no more.
@@ -120,7 +121,8 @@ impl Handle {
     /// # Errors
     /// [`CommandError::UnknownPeer`].
     pub async fn stop(&self, peer: String, farewell: Farewell) -> Result<(), CommandError> {
-        self.ask(|reply| Command::Stop(peer, farewell, reply)).await?
+        self.ask(|reply| Command::Stop(peer, farewell, reply))
+            .await?
     }
 
     /// Goes over to another configuration; only the sessions it concerns notice.
@@ -128,7 +130,8 @@ impl Handle {
     /// # Errors
     /// [`CommandError::Config`]: the one before stays.
     pub async fn configure(&self, config: Config) -> Result<(), CommandError> {
-        self.ask(|reply| Command::Configure(Box::new(config), reply)).await?
+        self.ask(|reply| Command::Configure(Box::new(config), reply))
+            .await?
     }
 
     /// Says how far a next hop is.
@@ -136,7 +139,8 @@ impl Handle {
     /// # Errors
     /// [`CommandError::Ended`].
     pub async fn set_reach(&self, next_hop: IpAddr, reach: Reach) -> Result<(), CommandError> {
-        self.ask(|reply| Command::Reach(next_hop, reach, reply)).await
+        self.ask(|reply| Command::Reach(next_hop, reach, reply))
+            .await
     }
 
     /// Ends every session like this, and the speaker once that is written.

@@ -48,7 +48,9 @@ impl Outbox {
 
     /// The logs it follows.
     pub(super) fn cursors(&mut self) -> impl Iterator<Item = (Family, &mut Cursor)> {
-        self.cursors.iter_mut().map(|(family, cursor)| (*family, cursor))
+        self.cursors
+            .iter_mut()
+            .map(|(family, cursor)| (*family, cursor))
     }
 
     /// Forgets the log but for the frame that was begun: the connection is about to close.
@@ -69,7 +71,10 @@ impl Outbox {
         }
         match self.begun {
             Begun::Log(missing) if !self.urgent.is_empty() => {
-                let rest = self.portion.front().map_or(&[][..], |slice| &slice[..missing]);
+                let rest = self
+                    .portion
+                    .front()
+                    .map_or(&[][..], |slice| &slice[..missing]);
                 vec![IoSlice::new(rest)]
             }
             _ if !self.urgent.is_empty() => slices(&self.urgent),

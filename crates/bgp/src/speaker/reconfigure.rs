@@ -103,7 +103,8 @@ impl Core {
             settings,
         };
         let plan = peer::plan(&self.config, &self.beginning, &wanted);
-        let agree_anew = plan != *peer.machine.plan() || transport(&peer.settings) != transport(&wanted.settings);
+        let agree_anew = plan != *peer.machine.plan()
+            || transport(&peer.settings) != transport(&wanted.settings);
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
@@ -151,7 +152,10 @@ impl Core {
 fn filters<'a>(
     config: &'a Config,
     settings: &Settings,
-) -> (Option<&'a crate::policy::Filter>, Option<&'a crate::policy::Filter>) {
+) -> (
+    Option<&'a crate::policy::Filter>,
+    Option<&'a crate::policy::Filter>,
+) {
     let named = |name: &Option<crate::policy::FilterName>| {
         name.as_ref().and_then(|name| config.filters.get(name))
     };

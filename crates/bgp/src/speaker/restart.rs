@@ -47,7 +47,10 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let restart = peer.session.as_ref().and_then(|s| s.negotiated.restart.clone());
+        let restart = peer
+            .session
+            .as_ref()
+            .and_then(|s| s.negotiated.restart.clone());
         let families: Vec<Family> = peer.retained.keys().copied().collect();
         for family in families {
             let forwarding = restart
@@ -118,7 +121,10 @@ impl Core {
         let Some(session) = self.session(id) else {
             return;
         };
-        let late = session.refreshing.iter().filter(|(_, until)| **until <= now);
+        let late = session
+            .refreshing
+            .iter()
+            .filter(|(_, until)| **until <= now);
         let late: Vec<Family> = late.map(|(family, _)| *family).collect();
         for family in late {
             self.end_refresh(id, family);

@@ -2,31 +2,27 @@
 
 use super::connection::{Connection, News};
 use super::core::{Core, Effect};
+use super::doors::{Arrival, Doors, connect, ends, kind};
 use super::handle::{Command, Handle, Started};
 use super::learned;
 use super::pace::Pace;
 use super::peer::{Beginning, Origin};
 use super::record::Recorder;
 use super::socket;
-use crate::config::{Config, ConfigError, Settings};
-use crate::session::{ConnectionId, Ends, Event, Farewell};
-use crate::wire::PeerKind;
-use crate::{Asn, Moment, PeerId};
-use gingham_model::Prefix;
+use crate::config::{Config, ConfigError};
+use crate::session::{ConnectionId, Event, Farewell};
+use crate::{Moment, PeerId};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use std::time::Instant;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// News taken in one go, before anything is written.
 const BATCH: usize = 512;
-/// How long a dial may take.
-const DIAL: Duration = Duration::from_secs(10);
-
 /// What a speaker starts with besides its configuration.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -53,7 +49,7 @@ pub enum StartError {
 /// A configuration that [`Config::check`] refuses, or an address it cannot listen on.
 pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
     config.check().map_err(StartError::Config)?;
-    let listeners = listen(&config)?;
+    let doors = Doors::open(&config)?;
     let (command_sender, commands) = mpsc::channel(64);
     let (news_sender, news) = mpsc::channel(4096);
     let (arrivals_sender, arrivals) = mpsc::channel(256);
@@ -62,7 +58,7 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
         began: Instant::now(),
         core: Core::new(config, options.beginning, writing),
         connections: HashMap::new(),
-        listeners,
+        doors,
         news: news_sender,
         arrivals: arrivals_sender,
         last_connection: 0,
@@ -71,7 +67,10 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
         tasks: JoinSet::new(),
         closing: JoinSet::new(),
     };
-    speaker.open_doors();
+    speaker.doors.set_keys(&speaker.core.config);
+    for accepting in speaker.doors.watch(&speaker.arrivals) {
+        speaker.tasks.spawn(accepting);
+    }
     let sources = Sources {
         commands,
         news,
@@ -84,25 +83,6 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
         learned: reading,
         task: tokio::spawn(speaker.run(sources)),
     })
-}
-
-fn listen(config: &Config) -> Result<Vec<Arc<TcpListener>>, StartError> {
-    let listeners = config.listen.iter().map(|at| {
-        let bound = socket::listen(*at).and_then(TcpListener::from_std);
-        bound
-            .map(Arc::new)
-            .map_err(|error| StartError::Listen(*at, error))
-    });
-    listeners.collect()
-}
-
-/// A connection that has just come about, or not.
-#[derive(Debug)]
-enum Arrival {
-    /// A peer dialled.
-    Accepted(TcpStream),
-    /// We did.
-    Dialled(PeerId, io::Result<TcpStream>),
 }
 
 struct Sources {
@@ -121,7 +101,7 @@ struct Speaker {
     began: Instant,
     core: Core,
     connections: HashMap<ConnectionId, Live>,
-    listeners: Vec<Arc<TcpListener>>,
+    doors: Doors,
     news: mpsc::Sender<News>,
     arrivals: mpsc::Sender<Arrival>,
     last_connection: u64,
@@ -214,7 +194,7 @@ impl Speaker {
                 connection.pump();
             }),
             Effect::Close(id) => self.close(id),
-            Effect::Keys => self.set_keys(),
+            Effect::Keys => self.doors.set_keys(&self.core.config),
         }
     }
 
@@ -353,42 +333,6 @@ impl Speaker {
         });
     }
 
-    fn open_doors(&mut self) {
-        self.set_keys();
-        for listener in &self.listeners {
-            let (listener, arrivals) = (Arc::clone(listener), self.arrivals.clone());
-            self.tasks.spawn(accept(listener, arrivals));
-        }
-    }
-
-    /// Sets the keys of everybody who may dial; a neighbour's own covers a range's, being longer.
-    fn set_keys(&self) {
-        let config = &self.core.config;
-        let neighbours = config.neighbours.iter();
-        let single = neighbours.map(|peer| (Prefix::host(peer.address), &peer.settings));
-        let ranges = config
-            .ranges
-            .iter()
-            .map(|range| (range.prefix, &range.settings));
-        for (from, settings) in single.chain(ranges) {
-            let password = settings.password.as_ref();
-            for listener in &self.listeners {
-                let of_family = listener
-                    .local_addr()
-                    .is_ok_and(|at| gingham_model::Family::of(at.ip()) == from.family());
-                if !of_family {
-                    continue;
-                }
-                match super::md5::set_key(listener, from, password) {
-                    // There was none to take away.
-                    Err(error) if password.is_none() && error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => tracing::error!(%from, %error, "key was not set"),
-                    Ok(()) => {}
-                }
-            }
-        }
-    }
-
     fn command(&mut self, command: Command) {
         let now = self.now();
         let core = &mut self.core;
@@ -424,7 +368,6 @@ impl Speaker {
         for peer in peers {
             self.core.event(now, peer, &Event::Stop(farewell.clone()));
         }
-        self.listeners.clear();
         for effect in std::mem::take(&mut self.core.effects) {
             if let Effect::Send(..) | Effect::Close(_) = effect {
                 self.carry_out_one(effect);
@@ -435,49 +378,9 @@ impl Speaker {
     }
 }
 
-async fn accept(listener: Arc<TcpListener>, arrivals: mpsc::Sender<Arrival>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if arrivals.send(Arrival::Accepted(stream)).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                // Out of descriptors, most likely: trying again at once would only heat the room.
-                tracing::error!(%error, "connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn connect(socket: socket2::Socket, to: SocketAddr) -> io::Result<TcpStream> {
-    let dialling = TcpSocket::from_std_stream(socket.into()).connect(to);
-    match tokio::time::timeout(DIAL, dialling).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
-    }
-}
-
 async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-fn ends(stream: &TcpStream) -> Option<Ends> {
-    Some(Ends {
-        local: stream.local_addr().ok()?,
-        remote: stream.peer_addr().ok()?,
-    })
-}
-
-fn kind(own: Asn, settings: &Settings) -> PeerKind {
-    if settings.asn == own {
-        PeerKind::Internal
-    } else {
-        PeerKind::External
     }
 }

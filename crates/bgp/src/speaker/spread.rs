@@ -1,9 +1,9 @@
 //! Who is told what: the update groups, and the best paths put into them.
 
 use super::learned::Shared;
+use crate::PeerId;
 use crate::export::{Borders, Cursor, Group, Profile};
 use crate::rib::Rib;
-use crate::PeerId;
 use gingham_model::{Family, Prefix};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,12 @@ impl Spread {
     }
 
     /// Makes a peer a member of an open group.
-    pub(super) fn join(&mut self, peer: PeerId, profile: &Arc<Profile>, borders: Borders) -> Option<Cursor> {
+    pub(super) fn join(
+        &mut self,
+        peer: PeerId,
+        profile: &Arc<Profile>,
+        borders: Borders,
+    ) -> Option<Cursor> {
         let group = self.groups.get_mut(profile)?;
         Some(group.join(peer, borders))
     }

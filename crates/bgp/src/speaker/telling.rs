@@ -28,7 +28,12 @@ impl Core {
     }
 
     /// A ROUTE-REFRESH of the peer.
-    pub(super) fn refresh(&mut self, now: Moment, id: PeerId, (family, part): (Family, RefreshPart)) {
+    pub(super) fn refresh(
+        &mut self,
+        now: Moment,
+        id: PeerId,
+        (family, part): (Family, RefreshPart),
+    ) {
         match part {
             RefreshPart::Request => self.tell_again(id, family),
             RefreshPart::Begin => self.begin_refresh(now, id, family),
@@ -77,10 +82,15 @@ impl Core {
         let Some(cursor) = self.spread.join(id, &profile, borders) else {
             return;
         };
-        if let Some(session) = self.peers.get_mut(&id).and_then(|peer| peer.session.as_mut()) {
+        if let Some(session) = self
+            .peers
+            .get_mut(&id)
+            .and_then(|peer| peer.session.as_mut())
+        {
             session.groups.insert(family, profile);
         }
-        self.effects.push(Effect::Follow(connection, family, cursor));
+        self.effects
+            .push(Effect::Follow(connection, family, cursor));
     }
 
     fn told_by(&mut self, id: PeerId, profile: &Arc<Profile>) -> BTreeSet<Nlri> {
@@ -172,6 +182,7 @@ fn profile(config: &Config, peer: &Peer, negotiated: &Negotiated, family: Family
 /// prefixes have IPv6 ones).
 fn own_next_hop(negotiated: &Negotiated, family: Family) -> Option<IpAddr> {
     let own = negotiated.ends.local.ip();
-    let fits = Family::of(own) == family || (negotiated.codec.extended_next_hop && family == Family::V4);
+    let fits =
+        Family::of(own) == family || (negotiated.codec.extended_next_hop && family == Family::V4);
     fits.then_some(own)
 }
