@@ -6,10 +6,23 @@
 //!                                                                 ▲           ▲
 //!                                                              Cursor      Cursor    (one per peer)
 //! ```
+//!
+//! The [`Group`] belongs to whoever owns the RIB. A [`Cursor`] belongs to whoever writes to the peer and
+//! may live in another task: segments never change once written, and the cursor's place in them is
+//! under a lock that either side holds for the time of one slice.
 
-use crate::attributes::Attributes;
+mod cursor;
+mod group;
+mod outgoing;
+mod pack;
+mod segment;
+mod table;
+
+pub use cursor::{Borders, Cursor};
+pub use group::Group;
+pub use outgoing::outgoing;
+
 use crate::policy::Filter;
-use crate::rib::Path;
 use crate::wire::Codec;
 use crate::{Asn, PeerId, RouterId};
 use gingham_model::Family;
@@ -70,6 +83,3 @@ pub enum Readers {
     /// This one's alone: what it was told gave way to its own.
     Only(PeerId),
 }
-
-/// What a path looks like to peers of a profile, `None` when they are not told of it.
-pub type Outgoing = fn(&Profile, &Path) -> Option<Attributes>;
