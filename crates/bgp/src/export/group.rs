@@ -13,14 +13,12 @@ use gingham_model::Prefix;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// Octets of log that slow members may always hold.
+/// Octets of log that slow members may always hold, unless a group is told otherwise.
 const LEAST_HELD: usize = 4 << 20;
 /// Below so many octets on average, a chain of segments is worth packing anew for who joins.
 const SMALL_SEGMENT: usize = 4096;
 /// So many segments are never too many.
 const FEW_SEGMENTS: usize = 16;
-/// So many withdrawn paths are kept without asking whether anybody needs them.
-const FEW_GONE: usize = 1024;
 
 /// An update group: what its members are told, encoded once.
 ///
@@ -46,10 +44,12 @@ pub struct Group {
     news: bool,
     held: Held,
     base: Option<Base>,
-    /// The table as last packed for joining members, for [`Group::shed`].
-    measured: Measured,
     members: BTreeMap<PeerId, Arc<Mutex<Place>>>,
-    /// So many withdrawn paths are kept before anybody is asked.
+    /// The table as last seen in one piece, for [`Group::shed`].
+    measured: Measured,
+    /// So much log may always be held.
+    least_held: usize,
+    /// So many withdrawn paths are kept before members are asked whether they know.
     gone_limit: usize,
 }
 
@@ -90,10 +90,17 @@ impl Group {
             flush: 0,
             news: false,
             held,
-            measured: Measured::default(),
             members: BTreeMap::new(),
-            gone_limit: FEW_GONE,
+            measured: Measured::default(),
+            least_held: LEAST_HELD,
+            gone_limit: 0,
         }
+    }
+
+    /// The same group, but slow members may always hold `octets` of log instead of 4 MiB.
+    pub fn with_least_held(mut self, octets: usize) -> Self {
+        self.least_held = octets;
+        self
     }
 
     /// What its members have in common.
@@ -264,19 +271,19 @@ impl Group {
     /// brought back by [`Group::catch_up`]. What is kept for it until then is the number of each withdrawn
     /// path, until its session ends (RFC 9687) at the latest.
     pub fn shed(&mut self) {
-        if self.held.octets() > LEAST_HELD {
+        if self.held.octets() > self.least_held {
             self.cut_off();
         }
         if self.table.gone() > self.gone_limit {
             let known = self.members.values().map(|place| lock(place).missing().gone);
             let known = known.min().unwrap_or(self.flush + 1);
             self.table.forget_before(known);
-            self.gone_limit = FEW_GONE + 2 * self.table.gone();
+            self.gone_limit = 2 * self.table.gone();
         }
     }
 
     fn cut_off(&mut self) {
-        let most = LEAST_HELD.max(2 * self.table_octets());
+        let most = self.least_held.max(2 * self.table_octets());
         if self.held.octets() <= most {
             return;
         }
@@ -303,6 +310,9 @@ impl Group {
 
     /// Where a member begins that misses this.
     fn replay(&mut self, peer: PeerId, missing: Missing) -> Arc<Segment> {
+        if missing == Missing::all_at(self.flush) {
+            return self.base();
+        }
         let whole = missing.told == 0;
         let mut changes = self.difference(peer, missing);
         if whole || changes.announced.len() > self.table.len() / 4 {
