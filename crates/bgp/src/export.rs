@@ -13,6 +13,7 @@
 
 mod cursor;
 mod group;
+mod log;
 mod outgoing;
 mod pack;
 mod segment;

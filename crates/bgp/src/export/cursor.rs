@@ -143,9 +143,7 @@ impl Place {
     /// The flush it reads; `None` when it reads nothing, or has read all there is.
     pub(super) fn behind(&self) -> Option<u64> {
         match &self.at {
-            At::Segment(segment, offset)
-                if *offset < segment.len() || segment.next().is_some() =>
-            {
+            At::Segment(segment, offset) if *offset < segment.len() || segment.next().is_some() => {
                 Some(segment.number())
             }
             _ => None,

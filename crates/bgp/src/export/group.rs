@@ -1,11 +1,12 @@
 //! Peers that are told the same in the same bytes.
 
+use super::Profile;
 use super::cursor::{At, Borders, Cursor, Missing, Place, lock};
+use super::log::{Base, Log, News};
 use super::outgoing;
 use super::pack::pack;
-use super::segment::{Builder, Chain, Held, Segment, Size};
+use super::segment::{Chain, Segment};
 use super::table::{Changes, Numbering, Table, Wanted};
-use super::Profile;
 use crate::attributes::{Interned, Interner};
 use crate::rib::{Path, Selection};
 use crate::{Nlri, PeerId};
@@ -15,11 +16,6 @@ use std::sync::{Arc, Mutex};
 
 /// Octets of log that slow members may always hold, unless a group is told otherwise.
 const LEAST_HELD: usize = 4 << 20;
-/// Below so many octets on average, a chain of segments is worth packing anew for who joins.
-const SMALL_SEGMENT: usize = 4096;
-/// So many segments are never too many.
-const FEW_SEGMENTS: usize = 16;
-
 /// An update group: what its members are told, encoded once.
 ///
 /// ```text
@@ -37,13 +33,9 @@ pub struct Group {
     profile: Profile,
     interner: Interner,
     table: Table,
-    tail: Arc<Segment>,
-    /// The last flush that told something.
-    flush: u64,
+    log: Log,
     /// Whether something was told that [`Group::flush`] has not reported.
     news: bool,
-    held: Held,
-    base: Option<Base>,
     members: BTreeMap<PeerId, Arc<Mutex<Place>>>,
     /// The table as last seen in one piece, for [`Group::shed`].
     measured: Measured,
@@ -53,20 +45,7 @@ pub struct Group {
     gone_limit: usize,
 }
 
-/// A chain that tells the table as it is now and goes on in the live log. At first that is the log
-/// itself, and remains so while nothing in it is superseded.
-#[derive(Debug)]
-struct Base {
-    first: Arc<Segment>,
-    size: Size,
-}
-
-impl Base {
-    fn is_fragmented(&self) -> bool {
-        self.size.segments > FEW_SEGMENTS + self.size.octets / SMALL_SEGMENT
-    }
-}
-
+/// How many paths there were when the table had this size.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measured {
     paths: usize,
@@ -76,20 +55,12 @@ struct Measured {
 impl Group {
     /// A group without members that tells nothing yet.
     pub fn new(profile: Profile) -> Self {
-        let held = Held::default();
-        let tail = Segment::empty(0, &held);
         Group {
             profile,
             interner: Interner::default(),
             table: Table::default(),
-            base: Some(Base {
-                first: Arc::clone(&tail),
-                size: Size::default(),
-            }),
-            tail,
-            flush: 0,
+            log: Log::new(),
             news: false,
-            held,
             members: BTreeMap::new(),
             measured: Measured::default(),
             least_held: LEAST_HELD,
@@ -144,9 +115,15 @@ impl Group {
     }
 
     fn numbering(&self) -> Numbering {
-        match self.profile.codec.add_path_out.contains(&self.profile.family) {
-            true => Numbering::AddPath,
-            false => Numbering::Plain,
+        if self
+            .profile
+            .codec
+            .add_path_out
+            .contains(&self.profile.family)
+        {
+            Numbering::AddPath
+        } else {
+            Numbering::Plain
         }
     }
 
@@ -163,35 +140,20 @@ impl Group {
         if !self.table.has_queue() {
             return;
         }
-        let flush = self.flush + 1;
+        let flush = self.log.flush() + 1;
         let mut changes = self.table.settle(flush);
-        changes
-            .given_way
-            .retain(|(peer, _)| self.members.contains_key(peer));
-        let mut superseded = changes.supersedes;
-        let mut builder = Builder::new(flush, &self.held);
+        let member = |(peer, _): &(PeerId, Nlri)| self.members.contains_key(peer);
+        changes.given_way.retain(member);
+        let mut news = changes.news;
+        let mut builder = self.log.next_flush();
         for nlri in pack(&self.profile.codec, changes, &mut builder) {
             self.table.retract(nlri, flush);
-            superseded = true;
+            news = News::Supersedes;
         }
-        let Some(chain) = builder.finish() else {
-            return;
-        };
-        self.flush = flush;
-        self.news = true;
-        self.grow_base(chain.size, superseded);
-        self.tail.link(chain.first);
-        self.tail = chain.last;
-    }
-
-    /// The log as a base goes on with what was flushed, unless that makes something in it untrue.
-    fn grow_base(&mut self, by: Size, superseded: bool) {
-        self.base = self.base.take().filter(|_| !superseded).map(|mut base| {
-            base.size.segments += by.segments;
-            base.size.octets += by.octets;
-            base
-        });
-        self.base.take_if(|base| base.is_fragmented());
+        if let Some(chain) = builder.finish() {
+            self.log.publish(chain, news);
+            self.news = true;
+        }
     }
 
     /// Makes `peer` a member. It is told everything from the first prefix on, then what changes.
@@ -201,7 +163,7 @@ impl Group {
     /// before ends.
     pub fn join(&mut self, peer: PeerId, borders: Borders) -> Cursor {
         self.settle();
-        let mut missing = Missing::all_at(self.flush);
+        let mut missing = Missing::all_at(self.log.flush());
         if let Some(before) = self.members.get(&peer) {
             let mut before = lock(before);
             before.stop(At::Left);
@@ -211,7 +173,7 @@ impl Group {
             peer,
             at: At::Segment(self.replay(peer, missing), 0),
             borders,
-            until: self.flush,
+            until: self.log.flush(),
             missing,
         };
         let place = Arc::new(Mutex::new(place));
@@ -233,7 +195,7 @@ impl Group {
         let first = self.replay(peer, missing);
         let mut place = lock(cursor.place());
         place.at = At::Segment(first, 0);
-        place.until = self.flush;
+        place.until = self.log.flush();
     }
 
     /// Takes a member out; its cursor ends.
@@ -261,7 +223,7 @@ impl Group {
 
     /// Octets of log in memory, whoever keeps them alive.
     pub fn held(&self) -> usize {
-        self.held.octets()
+        self.log.held()
     }
 
     /// Bounds memory; cheap when there is nothing to do, so to be called after every flush.
@@ -271,12 +233,15 @@ impl Group {
     /// brought back by [`Group::catch_up`]. What is kept for it until then is the number of each withdrawn
     /// path, until its session ends (RFC 9687) at the latest.
     pub fn shed(&mut self) {
-        if self.held.octets() > self.least_held {
+        if self.log.held() > self.least_held {
             self.cut_off();
         }
         if self.table.gone() > self.gone_limit {
-            let known = self.members.values().map(|place| lock(place).missing().gone);
-            let known = known.min().unwrap_or(self.flush + 1);
+            let known = self
+                .members
+                .values()
+                .map(|place| lock(place).missing().gone);
+            let known = known.min().unwrap_or(self.log.flush() + 1);
             self.table.forget_before(known);
             self.gone_limit = 2 * self.table.gone();
         }
@@ -284,14 +249,14 @@ impl Group {
 
     fn cut_off(&mut self) {
         let most = self.least_held.max(2 * self.table_octets());
-        if self.held.octets() <= most {
+        if self.log.held() <= most {
             return;
         }
         let behind = |place: &Arc<Mutex<Place>>| Some((lock(place).behind()?, Arc::clone(place)));
         let mut behind: Vec<_> = self.members.values().filter_map(behind).collect();
         behind.sort_by_key(|(flush, _)| *flush);
         for (_, place) in behind {
-            if self.held.octets() <= most {
+            if self.log.held() <= most {
                 return;
             }
             // The log is let go of after the lock: that can be long.
@@ -310,37 +275,30 @@ impl Group {
 
     /// Where a member begins that misses this.
     fn replay(&mut self, peer: PeerId, missing: Missing) -> Arc<Segment> {
-        if missing == Missing::all_at(self.flush) {
+        if missing == Missing::all_at(self.log.flush()) {
             return self.base();
         }
-        let whole = missing.told == 0;
         let mut changes = self.difference(peer, missing);
-        if whole || changes.announced.len() > self.table.len() / 4 {
+        if missing.told == 0 || changes.announced.len() > self.table.len() / 4 {
             changes.announced.clear();
-            let first = self.base();
+            let base = self.base();
             return match self.encode(changes) {
-                Some(chain) => {
-                    chain.last.link(first);
-                    chain.first
-                }
-                None => first,
+                Some(chain) => chain.leading_to(base),
+                None => base,
             };
         }
-        match self.encode(changes) {
-            Some(chain) => {
-                chain.last.link(self.fork());
-                chain.first
-            }
-            None => Arc::clone(&self.tail),
-        }
+        let chain = self.encode(changes);
+        self.log.lead_in(chain)
     }
 
     /// What a member that misses this has to be told. Where its own path took the place of another, that
     /// other may have been told to it.
     fn difference(&self, peer: PeerId, missing: Missing) -> Changes {
-        let mut changes = Changes::default();
+        let mut changes = Changes::none();
         let gone = self.table.gone_since(missing.gone);
-        changes.withdrawn.extend(gone.map(|nlri| (nlri, PeerId::LOCAL)));
+        changes
+            .withdrawn
+            .extend(gone.map(|nlri| (nlri, PeerId::LOCAL)));
         for (nlri, told) in self.table.told() {
             if told.path.source == peer && told.flush >= missing.gone {
                 changes.withdrawn.push((nlri, PeerId::LOCAL));
@@ -353,51 +311,30 @@ impl Group {
 
     /// The table as a chain that ends in the live log.
     fn base(&mut self) -> Arc<Segment> {
-        if self.base.is_none() {
-            let told = self.table.told();
-            let announced = told.map(|(nlri, told)| (nlri, told.path.clone())).collect();
-            let chain = self.encode(Changes {
-                announced,
-                ..Changes::default()
-            });
-            let tail = self.fork();
-            self.base = Some(match chain {
-                Some(chain) => {
-                    chain.last.link(tail);
-                    Base {
-                        first: chain.first,
-                        size: chain.size,
-                    }
-                }
-                None => Base {
-                    first: tail,
-                    size: Size::default(),
-                },
-            });
-        }
-        let (first, octets) = match &self.base {
-            Some(base) => (Arc::clone(&base.first), base.size.octets),
-            None => (Arc::clone(&self.tail), 0),
+        let base = match self.log.base() {
+            Some(base) => base.clone(),
+            None => self.pack_base(),
         };
         self.measured = Measured {
             paths: self.table.len(),
-            octets,
+            octets: base.size.octets,
         };
-        first
+        base.first
+    }
+
+    fn pack_base(&mut self) -> Base {
+        let told = self.table.told();
+        let chain = self.encode(Changes {
+            announced: told.map(|(nlri, told)| (nlri, told.path.clone())).collect(),
+            ..Changes::none()
+        });
+        self.log.rebase(chain)
     }
 
     /// Packs for who is not in the live log. All of it fitted into messages before.
     fn encode(&self, changes: Changes) -> Option<Chain> {
-        let mut builder = Builder::new(self.flush, &self.held);
+        let mut builder = self.log.again();
         pack(&self.profile.codec, changes, &mut builder);
         builder.finish()
-    }
-
-    /// A tail that other chains may lead to as well.
-    fn fork(&mut self) -> Arc<Segment> {
-        let tail = Segment::empty(self.flush, &self.held);
-        self.tail.link(Arc::clone(&tail));
-        self.tail = Arc::clone(&tail);
-        tail
     }
 }

@@ -145,9 +145,9 @@ impl Segment {
 
     /// The first octets not before `at` that are not for `peer`; they may have begun before it.
     fn gap(&self, peer: PeerId, at: usize) -> Option<Range<usize>> {
-        let own = self.withheld.partition_point(|stretch| {
-            (stretch.peer, stretch.end as usize) <= (peer, at)
-        });
+        let own = self
+            .withheld
+            .partition_point(|stretch| (stretch.peer, stretch.end as usize) <= (peer, at));
         let own = self.withheld.get(own).filter(|it| it.peer == peer);
         let others = self.reserved_for_others(peer);
         own.map(|stretch| stretch.range())
@@ -246,6 +246,14 @@ pub(super) struct Chain {
     pub(super) first: Arc<Segment>,
     pub(super) last: Arc<Segment>,
     pub(super) size: Size,
+}
+
+impl Chain {
+    /// Its first segment, once `next` follows its last.
+    pub(super) fn leading_to(self, next: Arc<Segment>) -> Arc<Segment> {
+        self.last.link(next);
+        self.first
+    }
 }
 
 /// How much memory a chain takes, in how many pieces.

@@ -1,5 +1,6 @@
 //! What the members of a group are told of each path (Adj-RIB-Out), and what they are to be told next.
 
+use super::log::News;
 use crate::attributes::Interned;
 use crate::{Nlri, PeerId};
 use gingham_model::Prefix;
@@ -44,7 +45,7 @@ pub(super) struct Table {
 }
 
 /// What one flush tells.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Changes {
     /// New or different paths.
     pub(super) announced: Vec<(Nlri, Wanted)>,
@@ -52,8 +53,20 @@ pub(super) struct Changes {
     pub(super) withdrawn: Vec<(Nlri, PeerId)>,
     /// These peers were told of a path that gave way to their own.
     pub(super) given_way: Vec<(PeerId, Nlri)>,
-    /// Whether anything told before is not true any more.
-    pub(super) supersedes: bool,
+    /// Whether that takes back anything told before.
+    pub(super) news: News,
+}
+
+impl Changes {
+    /// Nothing to tell.
+    pub(super) fn none() -> Self {
+        Changes {
+            announced: Vec::new(),
+            withdrawn: Vec::new(),
+            given_way: Vec::new(),
+            news: News::Adds,
+        }
+    }
 }
 
 impl Table {
@@ -61,9 +74,12 @@ impl Table {
     pub(super) fn offer(&mut self, prefix: Prefix, paths: Vec<Wanted>, numbering: Numbering) {
         let told: Vec<(Nlri, &Wanted)> = self.of(prefix).collect();
         let paths = numbered(prefix, paths, (&told, numbering));
-        let same = told.len() == paths.len() && told.iter().all(|(nlri, told)| {
-            paths.iter().any(|(other, path)| other == nlri && path == *told)
-        });
+        let same = told.len() == paths.len()
+            && told.iter().all(|(nlri, told)| {
+                paths
+                    .iter()
+                    .any(|(other, path)| other == nlri && path == *told)
+            });
         if same {
             self.queue.remove(&prefix);
         } else {
@@ -85,7 +101,7 @@ impl Table {
 
     /// Takes what is queued for told, by this flush.
     pub(super) fn settle(&mut self, flush: u64) -> Changes {
-        let mut changes = Changes::default();
+        let mut changes = Changes::none();
         for (prefix, paths) in std::mem::take(&mut self.queue) {
             let old: Vec<(Nlri, PeerId)> = self
                 .of(prefix)
@@ -95,7 +111,7 @@ impl Table {
             for (nlri, source) in old {
                 self.retract(nlri, flush);
                 changes.withdrawn.push((nlri, source));
-                changes.supersedes = true;
+                changes.news = News::Supersedes;
             }
             for (nlri, path) in paths {
                 self.tell(nlri, path, (flush, &mut changes));
@@ -114,7 +130,7 @@ impl Table {
         }
         self.gone.remove(&nlri);
         if let Some(before) = self.told.insert(nlri, entry) {
-            changes.supersedes = true;
+            changes.news = News::Supersedes;
             if before.path.source != path.source {
                 changes.given_way.push((path.source, nlri));
             }
