@@ -22,6 +22,7 @@ impl Spread {
             for prefix in of_family(rib, profile.family) {
                 group.offer(prefix, &rib.select(prefix));
             }
+            group.flush();
             group
         });
     }
