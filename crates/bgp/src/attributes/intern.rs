@@ -33,11 +33,16 @@ impl Hash for Interned {
     }
 }
 
-/// Keeps every set in use once. Sets nobody uses any more go when the table would grow.
+/// Keeps every set in use once. Sets nobody uses any more go when as many are kept again as were in use
+/// at the last sweep, so that a set costs the same however many there are.
 #[derive(Debug, Default)]
 pub struct Interner {
     sets: HashSet<Arc<Attributes>>,
+    in_use_at_sweep: usize,
 }
+
+/// How many sets are kept at least before it is worth a look which are in use.
+const LEAST: usize = 64;
 
 impl Interner {
     /// The shared form of `attributes`.
@@ -45,20 +50,26 @@ impl Interner {
         if let Some(known) = self.sets.get(&attributes) {
             return Interned(Arc::clone(known));
         }
-        if self.sets.len() == self.sets.capacity() {
-            self.sets.retain(|set| Arc::strong_count(set) > 1);
+        if self.sets.len() >= LEAST.max(2 * self.in_use_at_sweep) {
+            self.sweep();
         }
         let shared = Arc::new(attributes);
         self.sets.insert(Arc::clone(&shared));
         Interned(shared)
     }
 
-    /// How many distinct sets are in use.
+    /// Lets go of sets nobody uses. Happens by itself while sets are added; to be called when many paths
+    /// went and few may come.
+    pub fn sweep(&mut self) {
+        self.sets.retain(|set| Arc::strong_count(set) > 1);
+        self.in_use_at_sweep = self.sets.len();
+        self.sets.shrink_to(2 * self.in_use_at_sweep);
+    }
+
+    /// How many distinct sets are in use. Looks at every one.
     pub fn len(&self) -> usize {
-        self.sets
-            .iter()
-            .filter(|set| Arc::strong_count(set) > 1)
-            .count()
+        let in_use = self.sets.iter().filter(|set| Arc::strong_count(set) > 1);
+        in_use.count()
     }
 
     /// Whether no set is in use.
@@ -70,6 +81,7 @@ impl Interner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
     fn via(last: u8) -> Attributes {
@@ -87,5 +99,31 @@ mod tests {
         assert_eq!(interner.len(), 200);
         drop(kept);
         assert_eq!(interner.len(), 1);
+        interner.sweep();
+        assert_eq!(interner.sets.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn equal_means_the_same_and_little_unused_is_kept(steps in sets_and_drops()) {
+            let mut interner = Interner::default();
+            let mut kept: Vec<Interned> = Vec::new();
+            let mut most = 0;
+            for (last, drops) in steps {
+                let set = interner.intern(via(last));
+                prop_assert_eq!(&*set, &via(last));
+                for other in &kept {
+                    prop_assert_eq!(*other == set, **other == *set);
+                }
+                kept.push(set);
+                kept.drain(..drops.min(kept.len()));
+                most = most.max(interner.len());
+                prop_assert!(interner.sets.len() <= LEAST.max(2 * most) + 1);
+            }
+        }
+    }
+
+    fn sets_and_drops() -> impl Strategy<Value = Vec<(u8, usize)>> {
+        proptest::collection::vec((any::<u8>(), 0..3usize), 0..400)
     }
 }

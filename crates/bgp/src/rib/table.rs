@@ -46,7 +46,8 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     slots: Slab<Slot>,
-    /// The first slot of each prefix; a prefix without paths is not in here.
+    /// The first slot of each prefix; a prefix without paths is not in here. Peers choose prefixes: only
+    /// a hash with a secret keeps them from choosing ones that collide.
     prefixes: HashMap<Prefix, SlotId>,
     /// The slots of each peer in each family, in no order; an empty list is not in here.
     peers: HashMap<(PeerId, Family), Vec<SlotId>>,

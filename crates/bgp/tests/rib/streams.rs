@@ -1,0 +1,318 @@
+//! Random streams of everything that can happen to a RIB, against the naive one.
+
+use crate::given::{Given, as_path, id, intern, internal, ip};
+use crate::model::{Key, Model};
+use gingham_bgp::attributes::{AsPath, Attributes, Community, Origin, Segment};
+use gingham_bgp::rib::{
+    Freshness, Import, Path, Reach, Refusal, Rib, Selection, SourceKind, Standing,
+};
+use gingham_bgp::{Asn, Nlri, PeerId};
+use gingham_model::{Family, Prefix};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::BTreeMap;
+
+const PREFIXES: [&str; 4] = ["10.1.0.0/24", "10.1.0.0/16", "fd00:1::/48", "fd00:2::/48"];
+const PEERS: u8 = 6;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Update(Prefix, Given),
+    Withdraw(u8, Nlri),
+    MarkStale(u8, Family),
+    Sweep(u8, Family),
+    LongLived(u8, Family),
+    Flush(u8, Family),
+    Reimport(u8, u32),
+    Reach(u8, Reach),
+    DefaultReach(Reach),
+    TakeDirty,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let peer = || 0..PEERS;
+    let family = || select(&Family::ALL[..]);
+    prop_oneof![
+        20 => (prefix(), given()).prop_map(|(prefix, given)| Step::Update(prefix, given)),
+        4 => (peer(), prefix(), 0..3u32)
+            .prop_map(|(peer, prefix, path_id)| Step::Withdraw(peer, Nlri { prefix, path_id })),
+        2 => (peer(), family()).prop_map(|(peer, family)| Step::MarkStale(peer, family)),
+        1 => (peer(), family()).prop_map(|(peer, family)| Step::Sweep(peer, family)),
+        1 => (peer(), family()).prop_map(|(peer, family)| Step::LongLived(peer, family)),
+        1 => (peer(), family()).prop_map(|(peer, family)| Step::Flush(peer, family)),
+        1 => (peer(), any::<u32>()).prop_map(|(peer, salt)| Step::Reimport(peer, salt)),
+        2 => (1..4u8, reach()).prop_map(|(hop, reach)| Step::Reach(hop, reach)),
+        1 => reach().prop_map(Step::DefaultReach),
+        4 => Just(Step::TakeDirty),
+    ]
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    select(&PREFIXES[..]).prop_map(|text| text.parse().unwrap())
+}
+
+fn reach() -> impl Strategy<Value = Reach> {
+    prop_oneof![(0..3u32).prop_map(Reach::Cost), Just(Reach::Unreachable)]
+}
+
+/// A path of one of a few peers: ourselves, two at one address, two external ones among them.
+fn given() -> impl Strategy<Value = Given> {
+    let kinds = [
+        SourceKind::Local,
+        SourceKind::Internal,
+        SourceKind::Client,
+        SourceKind::Client,
+        SourceKind::External,
+        SourceKind::External,
+    ];
+    let refused = prop::bool::weighted(0.1);
+    (0..PEERS, 0..3u32, refused, attributes()).prop_map(
+        move |(peer, path_id, refused, attributes)| Given {
+            kind: kinds[usize::from(peer)],
+            address: if peer == 3 { 2 } else { peer },
+            path_id,
+            refused,
+            attributes,
+            ..internal(peer)
+        },
+    )
+}
+
+/// Few values each, so that every step of the decision comes to decide.
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let set = AsPath([Segment::Set([Asn(1), Asn(2)].into())].into());
+    let as_paths = vec![
+        AsPath::default(),
+        as_path([1]),
+        as_path([2]),
+        as_path([1, 2]),
+        set,
+    ];
+    let communities = vec![
+        Community::LLGR_STALE,
+        Community::NO_LLGR,
+        Community::NO_EXPORT,
+    ];
+    let community = prop::option::weighted(0.2, select(communities));
+    let first = (
+        prop::option::weighted(0.1, select(&[100, 200][..])),
+        select(as_paths),
+        select(&[Origin::Igp, Origin::Igp, Origin::Incomplete][..]),
+        prop::option::of(0..3u32),
+    );
+    let then = (prop::option::of(1..3u8), 0..3u8, 1..4u8, community);
+    (first, then).prop_map(|((local_pref, as_path, origin, med), then)| {
+        let (originator, clusters, hop, community) = then;
+        let attributes = Attributes {
+            local_pref,
+            as_path,
+            origin,
+            med,
+            originator: originator.map(id),
+            cluster_list: (0..clusters).map(id).collect(),
+            ..Attributes::originated(ip(hop))
+        };
+        match community {
+            Some(community) => attributes.with_community(community),
+            None => attributes,
+        }
+    })
+}
+
+/// An import that refuses some, changes some, and takes the rest as it came.
+fn import(salt: u32, prefix: Prefix, path: &Path) -> Import {
+    match (salt ^ path.path_id ^ u32::from(prefix.length())) % 4 {
+        0 => Import::Refused(Refusal::Filter(None)),
+        1 => {
+            let changed = Attributes {
+                local_pref: Some(salt % 3 * 100),
+                ..(*path.received).clone()
+            };
+            Import::Accepted(intern(&changed))
+        }
+        _ => Import::Accepted(path.received.clone()),
+    }
+}
+
+struct Both {
+    rib: Rib,
+    model: Model,
+    /// The selections as they were when dirty prefixes were taken.
+    followed: BTreeMap<Prefix, Vec<Seen>>,
+}
+
+/// What somebody who follows a selection sees of one path.
+type Seen = (Key, Standing, Import, bool);
+
+fn seen(selection: &Selection) -> Vec<Seen> {
+    let ranked = selection.ranked.iter();
+    let seen = ranked.map(|ranked| {
+        let long_lived = ranked.path.freshness == Freshness::LongLived;
+        (
+            key(&ranked.path),
+            ranked.standing.clone(),
+            ranked.path.import.clone(),
+            long_lived,
+        )
+    });
+    seen.collect()
+}
+
+fn key(path: &Path) -> Key {
+    (path.source.peer, path.path_id)
+}
+
+impl Both {
+    fn apply(&mut self, step: Step) {
+        let Both { rib, model, .. } = self;
+        let id = |peer: u8| PeerId(peer.into());
+        match step {
+            Step::Update(prefix, given) => {
+                rib.update(prefix, given.path());
+                model.update(prefix, given.path());
+            }
+            Step::Withdraw(peer, nlri) => {
+                rib.withdraw(id(peer), nlri);
+                model.withdraw(id(peer), nlri);
+            }
+            Step::MarkStale(peer, family) => {
+                rib.mark_stale(id(peer), family);
+                model.mark_stale(id(peer), family);
+            }
+            Step::Sweep(peer, family) => {
+                rib.sweep(id(peer), family);
+                model.sweep(id(peer), family);
+            }
+            Step::LongLived(peer, family) => {
+                rib.long_lived(id(peer), family);
+                model.long_lived(id(peer), family);
+            }
+            Step::Flush(peer, family) => {
+                rib.flush(id(peer), family);
+                model.flush(id(peer), family);
+            }
+            Step::Reimport(peer, salt) => {
+                rib.reimport(id(peer), &mut |prefix, path| import(salt, prefix, path));
+                model.reimport(id(peer), |prefix, path| import(salt, prefix, path));
+            }
+            Step::Reach(hop, reach) => {
+                rib.set_reach(ip(hop), reach);
+                model.reach.insert(ip(hop), reach);
+            }
+            Step::DefaultReach(reach) => {
+                rib.set_default_reach(reach);
+                model.otherwise = reach;
+            }
+            Step::TakeDirty => self.follow(),
+        }
+    }
+
+    /// Selects again what is dirty; then nothing that was selected before may be out of date.
+    fn follow(&mut self) {
+        let dirty = self.rib.take_dirty();
+        assert!(dirty.is_sorted_by(|a, b| a < b), "{dirty:?}");
+        for prefix in dirty {
+            let now = seen(&self.rib.select(prefix));
+            self.followed.insert(prefix, now);
+        }
+        for text in PREFIXES {
+            let prefix = text.parse().unwrap();
+            let now = seen(&self.rib.select(prefix));
+            assert_eq!(
+                self.followed.get(&prefix).map_or(&[][..], Vec::as_slice),
+                now
+            );
+        }
+    }
+
+    fn compare(&self) {
+        let Both { rib, model, .. } = self;
+        assert_eq!(rib.prefixes().collect::<Vec<_>>(), model.prefixes());
+        assert_eq!(rib.len(), model.prefixes().len());
+        for peer in (0..PEERS).map(|peer| PeerId(peer.into())) {
+            for family in Family::ALL {
+                assert_eq!(rib.count(peer, family), model.count(peer, family));
+            }
+            let held: BTreeMap<_, _> = rib.of_peer(peer).map(by_nlri).collect();
+            let known = model
+                .paths
+                .iter()
+                .filter(|(_, path)| path.source.peer == peer);
+            let known: BTreeMap<_, _> = known.map(|(to, path)| by_nlri((*to, path))).collect();
+            assert_eq!(held, known);
+        }
+        for text in PREFIXES {
+            let prefix = text.parse().unwrap();
+            let selection = rib.select(prefix);
+            let ranked = selection.ranked.iter();
+            let standings = ranked.map(|ranked| (key(&ranked.path), ranked.standing.clone()));
+            let standings: BTreeMap<_, _> = standings.collect();
+            assert_eq!(standings, model.standings(prefix));
+            assert_eq!(standings.len(), selection.ranked.len(), "each path once");
+            assert!(
+                selection
+                    .ranked
+                    .is_sorted_by_key(|ranked| rank(&ranked.standing))
+            );
+        }
+    }
+}
+
+fn by_nlri((prefix, path): (Prefix, &Path)) -> (Nlri, &Path) {
+    (
+        Nlri {
+            prefix,
+            path_id: path.path_id,
+        },
+        path,
+    )
+}
+
+/// Who lost later ranks before who lost earlier, and what cannot be used comes last.
+fn rank(standing: &Standing) -> u8 {
+    use gingham_bgp::rib::Loss;
+    let (Standing::Multipath(loss) | Standing::Lost(loss)) = standing else {
+        return match standing {
+            Standing::Unreachable => 20,
+            Standing::Refused(_) => 21,
+            _ => 0,
+        };
+    };
+    match loss {
+        Loss::PathId { .. } => 1,
+        Loss::PeerAddress { .. } => 2,
+        Loss::ClusterListLength { .. } => 3,
+        Loss::RouterId { .. } => 4,
+        Loss::Cost { .. } => 5,
+        Loss::ExternalPreferred => 6,
+        Loss::Med { .. } => 7,
+        Loss::Origin { .. } => 8,
+        Loss::AsPathHops { .. } => 9,
+        Loss::LocalOrigin => 10,
+        Loss::LocalPref { .. } => 11,
+        Loss::LongLivedStale => 12,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_rib_is_the_naive_one(
+        steps in proptest::collection::vec(step(), 1..200),
+        multipath in 1..5usize,
+    ) {
+        let model = Model {
+            multipath,
+            paths: Vec::new(),
+            reach: BTreeMap::new(),
+            otherwise: Reach::Cost(0),
+        };
+        let mut both = Both { rib: Rib::new(multipath), model, followed: BTreeMap::new() };
+        for step in steps {
+            both.apply(step);
+            both.compare();
+        }
+        both.follow();
+    }
+}
