@@ -7,6 +7,8 @@ mod check;
 mod error;
 mod peer;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ConfigError, ConfigFault};
 pub use peer::{Connect, Neighbour, Range, Settings};

@@ -8,6 +8,10 @@
 mod change;
 mod condition;
 mod decide;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 pub use trial::{Trial, dry_run};

@@ -1,5 +1,5 @@
-//! Socket options no crate offers: the keys of TCP's MD5 signatures (RFC 2385), and the least TTL a
-//! packet may have (RFC 5082).
+//! Socket options no crate offers: the keys of TCP's MD5 signatures (RFC 2385), and the TTL packets of a
+//! peer must come with (RFC 5082).
 
 use crate::config::Password;
 use gingham_model::{Family, Prefix};
@@ -50,6 +50,25 @@ pub(super) fn set_least_ttl(socket: &impl AsFd, family: Family, ttl: u8) -> io::
     }
 }
 
+/// Makes a listener remember the headers of each SYN until [`syn_ttl`] asks.
+pub(super) fn keep_syns(listener: &impl AsFd) -> io::Result<()> {
+    let on = c_int::from(true).to_ne_bytes();
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_SAVE_SYN, &on)
+}
+
+/// The TTL of the SYN that opened an accepted connection. `None` when the kernel has not kept it: it was
+/// asked before, or the SYN was answered with a cookie in a flood.
+pub(super) fn syn_ttl(stream: &impl AsFd, family: Family) -> io::Result<Option<u8>> {
+    // The longest headers are 60 octets of IPv4, or 40 of IPv6 and extensions, and 60 of TCP.
+    let mut headers = [0; 512];
+    let length = option(stream, libc::IPPROTO_TCP, libc::TCP_SAVED_SYN, &mut headers)?;
+    let at = match family {
+        Family::V4 => 8,
+        Family::V6 => 7,
+    };
+    Ok(headers.get(..length).and_then(|kept| kept.get(at)).copied())
+}
+
 /// `struct tcp_md5sig` of linux/tcp.h, byte for byte: a `sockaddr_storage` of 128 octets, flags, prefix
 /// length, key length, interface index, key. No key asks for removal.
 fn signature(from: Prefix, key: &[u8]) -> Vec<u8> {
@@ -73,10 +92,7 @@ fn signature(from: Prefix, key: &[u8]) -> Vec<u8> {
 }
 
 /// setsockopt(2).
-#[expect(
-    unsafe_code,
-    reason = "neither libc's wrappers nor socket2 know these options"
-)]
+#[expect(unsafe_code, reason = "neither nix nor socket2 know these options")]
 fn set_option(socket: &impl AsFd, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: `fd` is open as long as `socket` is borrowed, and the kernel reads `value.len()` octets of
@@ -92,6 +108,22 @@ fn set_option(socket: &impl AsFd, level: c_int, name: c_int, value: &[u8]) -> io
     };
     if code == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// getsockopt(2): how many octets of `value` were written.
+#[expect(unsafe_code, reason = "neither nix nor socket2 know these options")]
+fn option(socket: &impl AsFd, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
+    let fd = socket.as_fd().as_raw_fd();
+    let mut length = value.len() as libc::socklen_t;
+    // SAFETY: `fd` is open as long as `socket` is borrowed, and the kernel writes at most `length` octets,
+    // all of them inside `value`; it keeps no pointer.
+    let code =
+        unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut length) };
+    if code == 0 {
+        Ok(length as usize)
     } else {
         Err(io::Error::last_os_error())
     }

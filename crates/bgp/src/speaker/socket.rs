@@ -1,6 +1,6 @@
 //! Sockets as BGP wants them: who may dial, with which key, from how far away.
 
-use super::md5::{set_key, set_least_ttl};
+use super::md5::{keep_syns, set_key, set_least_ttl, syn_ttl};
 use crate::config::{Settings, Ttl};
 use crate::wire::PeerKind;
 use gingham_model::{Family, Prefix};
@@ -26,6 +26,7 @@ pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = open(at.ip())?;
     socket.set_reuse_address(true)?;
     set_ttl(&socket, Family::of(at.ip()), u8::MAX)?;
+    keep_syns(&socket)?;
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -40,30 +41,43 @@ pub fn prepare_dial(peer: SocketAddr, settings: &Settings, kind: PeerKind) -> io
     if let Some(password) = &settings.password {
         set_key(&socket, Prefix::host(peer.ip()), Some(password))?;
     }
-    set_distance(&socket, Family::of(peer.ip()), hops(settings.ttl, kind))?;
+    let (family, hops) = (Family::of(peer.ip()), hops(settings.ttl, kind));
+    set_ttl(&socket, family, hops.ttl)?;
+    set_least_ttl(&socket, family, hops.least)?;
     if let Some(local) = settings.local_address {
         socket.bind(&SocketAddr::new(local, 0).into())?;
     }
     Ok(socket)
 }
 
-/// Readies a connection the listener accepted. To be called before anything is read from it.
+/// Readies a connection the listener accepted; without it, nothing may be read from it.
 ///
-/// A least TTL on the listener would hold for all peers, so it is set here: a SYN from too far away gets
-/// its answer, but nothing that comes after is taken. A stranger can open connections so, never use one.
+/// A least TTL on the listener would hold for all peers, so it is set here. What came before was not
+/// measured by the kernel: the SYN is looked at instead, which the listener kept. (A SYN answered with a
+/// cookie is not kept. Then the kernel's measure is all there is.)
 ///
 /// # Errors
-/// What the kernel says; the connection is of no use then.
+/// `PermissionDenied` when the peer is farther away than its settings say; else what the kernel says. The
+/// connection is of no use then.
 pub fn prepare_accepted(stream: &impl AsFd, settings: &Settings, kind: PeerKind) -> io::Result<()> {
     let socket = SockRef::from(stream);
-    let family = if socket.domain()? == Domain::IPV4 {
-        Family::V4
-    } else {
-        Family::V6
+    let family = match socket.domain()? {
+        Domain::IPV4 => Family::V4,
+        _ => Family::V6,
     };
+    let hops = hops(settings.ttl, kind);
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    set_distance(&socket, family, hops(settings.ttl, kind))
+    set_ttl(&socket, family, hops.ttl)?;
+    set_least_ttl(stream, family, hops.least)?;
+    match syn_ttl(stream, family)? {
+        Some(ttl) if ttl < hops.least => {
+            let least = hops.least;
+            let text = format!("the peer is too far away: TTL {ttl} where {least} is the least");
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How far packets go, and how far they may come from.
@@ -81,11 +95,6 @@ fn hops(ttl: Ttl, kind: PeerKind) -> Hops {
         (Ttl::Security(hops), _) => (u8::MAX, u8::MAX - hops.saturating_sub(1)),
     };
     Hops { ttl, least }
-}
-
-fn set_distance(socket: &Socket, family: Family, hops: Hops) -> io::Result<()> {
-    set_ttl(socket, family, hops.ttl)?;
-    set_least_ttl(socket, family, hops.least)
 }
 
 fn set_ttl(socket: &Socket, family: Family, ttl: u8) -> io::Result<()> {
