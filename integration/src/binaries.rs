@@ -56,6 +56,15 @@ impl Binaries {
         })
     }
 
+    /// Finds the speaker: the example of `crates/bgp`, in the same places.
+    ///
+    /// # Errors
+    /// As [`Binaries::locate`].
+    pub fn speaker() -> Result<PathBuf> {
+        let places = Places::of_this_process()?;
+        places.newest("speaker", places.builds("examples/speaker"))
+    }
+
     /// What is under test.
     ///
     /// # Errors

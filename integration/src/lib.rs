@@ -14,6 +14,7 @@
 //!
 //! Programs of Debian do the rest here, and only here: `ip`, `nsenter`, `ping`, `tcpdump`.
 
+pub mod bgp;
 mod binaries;
 mod check;
 pub mod cluster;
