@@ -16,12 +16,17 @@ need_root() {
   [ "$(id -u)" = 0 ] || fail "must run as root: it makes network namespaces (try: sudo $0)"
 }
 
+# installed NAME: whether this Debian package is.
+installed() {
+  dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
 # need_packages NAME=VERSION ...: Debian packages, pinned to the upstream version of Debian 12.
 need_packages() {
   local missing=() pin name
   for pin in "$@"; do
     name=${pin%%=*}
-    dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$pin")
+    installed "$name" || missing+=("$pin")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || fail "needs Debian's packages: ${missing[*]%%=*}"
@@ -42,6 +47,42 @@ need_rust() {
   printf '%s\n%s\n' "$rust_needed" "$found" | sort --check=quiet --version-sort ||
     fail "needs Rust $rust_needed or later, and found $found; $how"
 }
+
+# Go builds the tests' foreign programs, nothing of ours.
+need_go() {
+  local needed found
+  needed=$(sed -n 's/^go //p' "$root/integration/tools/go.mod")
+  local how="install it from https://go.dev/dl (unpacked to /usr/local/go), or name a folder of the built programs in GINGHAM_TOOLS"
+  command -v go >/dev/null || PATH="/usr/local/go/bin:$PATH"
+  command -v go >/dev/null || fail "needs Go $needed or later, and found none; $how"
+  found=$(GOTOOLCHAIN=local go env GOVERSION)
+  printf '%s\n%s\n' "$needed" "${found#go}" | sort --check=quiet --version-sort ||
+    fail "needs Go $needed or later, and found ${found#go}; $how"
+}
+
+# need_daemons: the BGP daemons that ours talks to in tests. None may run on the host itself: while they
+# are installed policy-rc.d forbids to start services, and those just installed do not start at boot.
+need_daemons() (
+  pins=(bird2='2.0.12*' frr='8.4.4*' openbgpd='7.7*')
+  policy=/usr/sbin/policy-rc.d
+  missing=()
+  for pin in "${pins[@]}"; do
+    installed "${pin%%=*}" || missing+=("$pin")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  kept=$(mktemp -d)
+  [ ! -e "$policy" ] || mv "$policy" "$kept/"
+  trap 'rm -f "$policy"; [ ! -e "$kept/policy-rc.d" ] || mv "$kept/policy-rc.d" "$policy"; rmdir "$kept"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  need_packages "${missing[@]}"
+  command -v systemctl >/dev/null || return 0
+  for pin in "${missing[@]}"; do
+    # bird2 is the package, bird the service.
+    name=${pin%%=*}
+    systemctl --quiet disable "${name%2}" || fail "systemctl disable ${name%2} failed: it would start at boot"
+  done
+)
 
 # What building and every lab need. gcc is the linker.
 setup() {

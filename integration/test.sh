@@ -6,9 +6,14 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
 need_packages binutils='2.40*' containernetworking-plugins='1.1.1*' strace='6.1*'
+need_daemons
+GINGHAM_TOOLS=$("$root/integration/tools/build.sh")
+export GINGHAM_TOOLS
 cd "$root"
 "$root/integration/build.sh"
 say "tests"
+# All examples are built before the first test runs, the speaker of crates/bgp among them: the tests
+# take it from where it is newest, which is then the debug build of this very run.
 cargo test --workspace --locked --no-fail-fast
 say "how long the lease store is locked (a figure, not a test)"
 cargo bench --quiet --locked -p gingham-ipam --bench store

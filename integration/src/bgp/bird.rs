@@ -107,7 +107,7 @@ fn configuration(speaker: &Speaker) -> String {
 
 /// What goes to peers. MEDs are set here, since an external peer gets none that is older.
 fn export(speaker: &Speaker) -> String {
-    let mut text = "filter out {\n".to_owned();
+    let mut text = "filter outward {\n".to_owned();
     for origin in &speaker.originate {
         if let Some(med) = origin.med {
             let _ = writeln!(text, "  if net = {} then bgp_med = {med};", origin.prefix);
@@ -202,7 +202,7 @@ fn channel(neighbour: &Neighbour, family: Family) -> String {
         Family::V4 => "ipv4",
         Family::V6 => "ipv6",
     };
-    let mut text = format!("  {name} {{ import all; export filter out; gateway recursive;");
+    let mut text = format!("  {name} {{ import all; export filter outward; gateway recursive;");
     if neighbour.add_path {
         text.push_str(" add paths on;");
     }
