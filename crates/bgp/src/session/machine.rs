@@ -8,11 +8,12 @@ mod settle;
 use super::collision::{Side, Verdict};
 use super::connection::{Connection, Phase};
 use super::timers::{self, Jitter};
-use super::{Action, Cause, ConnectionId, Ends, Event, Farewell, Negotiated, Plan, State};
+use super::{Action, Cause, ConnectionId, Ends, Event, Negotiated, Plan, State};
 use super::{negotiate, notice};
+use crate::Moment;
 use crate::config::Connect;
 use crate::wire::{self, PeerKind};
-use crate::{Moment, wire::Notification};
+use bytes::Bytes;
 
 /// One neighbour, both of its connections included.
 #[derive(Clone, Debug)]
@@ -289,7 +290,7 @@ impl Machine {
         Some(self.connections.remove(at))
     }
 
-    fn send(&mut self, id: ConnectionId, message: bytes::Bytes) {
+    fn send(&mut self, id: ConnectionId, message: Bytes) {
         self.actions.push(Action::Send(id, message));
     }
 }

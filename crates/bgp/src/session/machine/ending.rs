@@ -1,8 +1,9 @@
 //! How connections and sessions end.
 
-use super::*;
-use crate::session::Down;
-use crate::session::retention;
+use super::{Dial, Machine, Will};
+use crate::session::connection::Connection;
+use crate::session::{Action, Cause, ConnectionId, Down, Farewell, notice, retention, timers};
+use crate::wire::{self, Notification};
 
 impl Machine {
     /// The neighbour is not wanted any more, or is to be reset.

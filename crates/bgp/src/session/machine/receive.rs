@@ -1,9 +1,9 @@
 //! What a message does.
 
-use super::*;
-use crate::session::RefreshKind;
+use super::Machine;
 use crate::session::check::check;
-use crate::session::connection::Confirmation;
+use crate::session::connection::{Confirmation, Phase};
+use crate::session::{Action, Cause, ConnectionId, RefreshKind, negotiate, timers};
 use crate::wire::{Message, Open, Refresh, RefreshPart, Update};
 use bytes::Bytes;
 

@@ -1,7 +1,10 @@
 //! From one or two connections to one session.
 
-use super::*;
-use crate::session::collision::{self, Stage};
+use super::{Dial, Machine, Will};
+use crate::config::Connect;
+use crate::session::collision::{self, Side, Stage, Verdict};
+use crate::session::connection::{Connection, Phase};
+use crate::session::{Action, ConnectionId, notice};
 
 impl Machine {
     /// Brings about what the connections there are allow: a collision is resolved, a connection
