@@ -48,7 +48,7 @@ impl Packer<'_> {
             one.source == other.source && one.attributes == other.attributes
         };
         for group in announced.chunk_by(alike) {
-            let Some((_, path)) = group.first() else {
+            let Some((first, path)) = group.first() else {
                 continue;
             };
             nlri.clear();
@@ -57,7 +57,7 @@ impl Packer<'_> {
                 Ok(_) => self.hand_over(Readers::AllBut(path.source)),
                 Err(error) => {
                     self.frames.clear();
-                    tracing::warn!(paths = nlri.len(), first = %group[0].0.prefix, %error, "cannot be told to peers");
+                    tracing::warn!(paths = nlri.len(), first = %first.prefix, %error, "cannot be told to peers");
                     refused.append(&mut nlri);
                 }
             }
