@@ -5,7 +5,7 @@ mod filters;
 mod peers;
 
 use super::{Announcement, Config, ConfigError, ConfigFault};
-use faults::{address, more_than, other_family, reserved, router_id, zero};
+use faults::{address, more_than, other_family, reserved, router_id, twice, zero};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ impl Config {
     /// Whether the configuration can be used as it is.
     ///
     /// # Errors
-    /// Every field that stands in the way, in the order of the fields.
+    /// Every field that stands in the way: the speaker's own, then peers, filters and announcements.
     pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors: Vec<ConfigError> = self.own_faults().collect();
         errors.extend(peers::faults(self));
@@ -28,23 +28,19 @@ impl Config {
 
     fn own_faults(&self) -> impl Iterator<Item = ConfigError> {
         let restart = &self.graceful_restart;
+        // A cluster is any number but 0 (RFC 4456 section 7).
         let no_cluster = self.cluster_id.filter(|id| id.0 == Ipv4Addr::UNSPECIFIED);
+        let multipath = zero(self.multipath).or_else(|| more_than(128, self.multipath as u64));
+        // 12 bits (RFC 4724 section 3) and 24 (RFC 9494 section 3.1).
+        let restart_time = more_than(0xFFF, restart.restart_seconds);
+        let long_lived = more_than(0x00FF_FFFF, restart.long_lived_stale_seconds);
         let fields = [
             at("asn", reserved(self.asn)),
             at("routerId", router_id(self.router_id)),
             at("clusterId", no_cluster.and_then(router_id)),
-            at(
-                "gracefulRestart.restartSeconds",
-                more_than(4095, restart.restart_seconds),
-            ),
-            at(
-                "gracefulRestart.longLivedStaleSeconds",
-                more_than(0x00FF_FFFF, restart.long_lived_stale_seconds),
-            ),
-            at(
-                "multipath",
-                zero(self.multipath).or_else(|| more_than(128, self.multipath as u64)),
-            ),
+            at("gracefulRestart.restartSeconds", restart_time),
+            at("gracefulRestart.longLivedStaleSeconds", long_lived),
+            at("multipath", multipath),
         ];
         fields.into_iter().flatten()
     }
@@ -54,14 +50,13 @@ fn announcement_faults(announcements: &[Announcement]) -> impl Iterator<Item = C
     let mut seen = BTreeSet::new();
     announcements.iter().flat_map(move |announcement| {
         let prefix = announcement.prefix;
-        let duplicate = !seen.insert(prefix);
         let next_hop = announcement.next_hop.and_then(|next_hop| {
             address(next_hop).or_else(|| other_family(next_hop, prefix.family(), prefix))
         });
         let fields = [
             at(
                 "prefix",
-                duplicate.then_some(ConfigFault::DuplicatePrefix(prefix)),
+                twice(prefix, &mut seen, ConfigFault::DuplicatePrefix),
             ),
             at("nextHop", next_hop),
         ];

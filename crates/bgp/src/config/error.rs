@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: where, and what stands there.
 
-use super::Role;
+use super::Password;
 use crate::policy::FilterName;
 use crate::{Asn, RouterId};
 use gingham_model::{Family, Prefix};
@@ -26,7 +26,7 @@ pub enum ConfigFault {
     #[error("{0} cannot identify a router: it is {1}")]
     RouterId(RouterId, &'static str),
     #[error("{value} is more than {most}")]
-    TooMany { value: u64, most: u64 },
+    TooGreat { value: u64, most: u64 },
     #[error("{0} is neither 0 nor 3 or more")]
     HoldSeconds(u16),
     #[error("must be at least 1, is 0")]
@@ -49,7 +49,7 @@ pub enum ConfigFault {
         wanted: Family,
         beside: String,
     },
-    #[error("has {0} octets, 1 to 80 are possible")]
+    #[error("has {0} octets, 1 to {most} are possible", most = Password::MOST_OCTETS)]
     PasswordLength(usize),
     #[error(
         "is missing, but the password of range {range:?} counts for every connection from {prefix}"
@@ -57,8 +57,8 @@ pub enum ConfigFault {
     PasswordOfRange { range: String, prefix: Prefix },
     #[error("there is no filter {:?}", .0.0)]
     UnknownFilter(FilterName),
-    #[error("{role:?} is for internal peers, but AS {asn} is not ours")]
-    RoleOfExternal { role: Role, asn: Asn },
+    #[error("a client is an internal peer, but AS {0} is not ours")]
+    ForeignClient(Asn),
     #[error("{waits} only waits for connections, but the speaker listens at no {family} address")]
     NobodyListens { waits: &'static str, family: Family },
     #[error("{length} is outside {least} to {most}")]

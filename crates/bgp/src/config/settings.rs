@@ -124,6 +124,11 @@ pub enum MessageSize {
 #[serde(transparent)]
 pub struct Password(pub String);
 
+impl Password {
+    /// The longest key the kernel takes (`TCP_MD5SIG_MAXKEYLEN` of linux/tcp.h).
+    pub const MOST_OCTETS: usize = 80;
+}
+
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(hidden)")

@@ -81,7 +81,8 @@ fn conditions_hold_or_not() {
 
 #[test]
 fn actions_change_what_they_name() {
-    let table: [(&str, fn(&mut Attributes)); 8] = [
+    type Case = (&'static str, fn(&mut Attributes));
+    let table: [Case; 8] = [
         ("setLocalPref: 200", |to| to.local_pref = Some(200)),
         ("setMed: 0", |to| to.med = Some(0)),
         ("addCommunity: '64512:1'", |to| {

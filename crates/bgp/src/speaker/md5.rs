@@ -8,9 +8,6 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// `TCP_MD5SIG_MAXKEYLEN` of linux/tcp.h: the longest key.
-pub const MAX_KEY: usize = 80;
-
 /// `TCP_MD5SIG_FLAG_PREFIX` of linux/tcp.h: the key is for a prefix.
 const FLAG_PREFIX: u8 = 1;
 
@@ -23,11 +20,10 @@ const FLAG_PREFIX: u8 = 1;
 /// socket; else what the kernel says.
 pub fn set_key(socket: &impl AsFd, from: Prefix, key: Option<&Password>) -> io::Result<()> {
     let octets = key.map_or(&[][..], |key| key.0.as_bytes());
-    if key.is_some() && !(1..=MAX_KEY).contains(&octets.len()) {
-        let text = format!(
-            "a key of {} octets: 1 to {MAX_KEY} are possible",
-            octets.len()
-        );
+    let least = usize::from(key.is_some());
+    if !(least..=Password::MOST_OCTETS).contains(&octets.len()) {
+        let (given, most) = (octets.len(), Password::MOST_OCTETS);
+        let text = format!("a key of {given} octets: 1 to {most} are possible");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let option = signature(from, octets);
@@ -79,7 +75,7 @@ fn signature(from: Prefix, key: &[u8]) -> Vec<u8> {
         IpAddr::V6(v6) => (libc::AF_INET6, [&[0; 6][..], &v6.octets()].concat()),
     };
     let family = family as libc::sa_family_t;
-    let mut option = Vec::with_capacity(216);
+    let mut option = Vec::with_capacity(136 + Password::MOST_OCTETS);
     option.extend(family.to_ne_bytes());
     option.extend(address);
     option.resize(128, 0);
@@ -87,7 +83,7 @@ fn signature(from: Prefix, key: &[u8]) -> Vec<u8> {
     option.extend((key.len() as u16).to_ne_bytes());
     option.extend([0; 4]);
     option.extend(key);
-    option.resize(136 + MAX_KEY, 0);
+    option.resize(136 + Password::MOST_OCTETS, 0);
     option
 }
 

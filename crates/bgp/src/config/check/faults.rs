@@ -3,6 +3,7 @@
 use crate::config::ConfigFault;
 use crate::{Asn, RouterId};
 use gingham_model::Family;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -57,9 +58,17 @@ pub(super) fn other_family(
     })
 }
 
+pub(super) fn twice<T: Ord + Copy>(
+    value: T,
+    seen: &mut BTreeSet<T>,
+    fault: impl FnOnce(T) -> ConfigFault,
+) -> Option<ConfigFault> {
+    (!seen.insert(value)).then(|| fault(value))
+}
+
 pub(super) fn more_than(most: u64, value: impl Into<u64>) -> Option<ConfigFault> {
     let value = value.into();
-    (value > most).then_some(ConfigFault::TooMany { value, most })
+    (value > most).then_some(ConfigFault::TooGreat { value, most })
 }
 
 pub(super) fn zero<T: Default + PartialEq>(value: T) -> Option<ConfigFault> {

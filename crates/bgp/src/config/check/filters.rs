@@ -1,6 +1,6 @@
 //! Filters.
 
-use super::faults::{name, reserved, zero};
+use super::faults::{name, reserved, twice, zero};
 use super::{at, item, under};
 use crate::config::{ConfigError, ConfigFault};
 use crate::policy::{Action, Filter, FilterName, PrefixRange, Rule, Verdict};
@@ -10,41 +10,45 @@ pub(super) fn faults(
     filters: &BTreeMap<FilterName, Filter>,
 ) -> impl Iterator<Item = ConfigError> + '_ {
     filters.iter().flat_map(|(filter, rules)| {
-        let named = at(format!("filters[{}]", filter.0), name(&filter.0));
         let path = format!("filters[{}]", filter.0);
+        let named = at(path.as_str(), name(&filter.0));
         named.into_iter().chain(under(path, filter_faults(rules)))
     })
 }
 
-fn filter_faults(filter: &Filter) -> impl Iterator<Item = ConfigError> + '_ {
+fn filter_faults(filter: &Filter) -> Vec<ConfigError> {
     let mut seen = BTreeSet::new();
-    filter
-        .rules
-        .iter()
-        .enumerate()
-        .flat_map(move |(index, rule)| {
-            let duplicate = !rule.name.is_empty() && !seen.insert(rule.name.as_str());
-            let named = rule.name.is_empty().then_some(ConfigFault::EmptyName);
-            let twice = duplicate.then(|| ConfigFault::DuplicateName(rule.name.clone()));
-            let name = at("name", named.or(twice));
-            let faults = name.into_iter().chain(rule_faults(rule));
-            under(item("rules", index, &rule.name), faults)
+    let mut errors = Vec::new();
+    for (index, rule) in filter.rules.iter().enumerate() {
+        let path = item("rules", index, &rule.name);
+        let name = at("name", rule_name(&rule.name, &mut seen));
+        errors.extend(under(path, name.into_iter().chain(rule_faults(rule))));
+    }
+    errors
+}
+
+/// Reasons of refusals, for people to read: any text, but one rule's.
+fn rule_name<'a>(name: &'a str, seen: &mut BTreeSet<&'a str>) -> Option<ConfigFault> {
+    let empty = name.is_empty().then_some(ConfigFault::EmptyName);
+    empty.or_else(|| {
+        twice(name, seen, |name| {
+            ConfigFault::DuplicateName(name.to_owned())
         })
+    })
 }
 
 fn rule_faults(rule: &Rule) -> impl Iterator<Item = ConfigError> + '_ {
     let idle = rule.then == Verdict::Reject && !rule.actions.is_empty();
     let idle = idle.then_some(ConfigFault::ActionsOfReject(rule.actions.len()));
-    let actions = rule.actions.iter().enumerate();
-    rule.prefixes
-        .iter()
-        .flat_map(|range| under(format!("prefixes[{}]", range.prefix), range_faults(range)))
-        .chain(at("actions", idle))
-        .chain(
-            actions.flat_map(|(index, action)| {
-                under(format!("actions[{index}]"), action_faults(action))
-            }),
-        )
+    let prefixes = rule.prefixes.iter().flat_map(|range| {
+        let path = format!("prefixes[{}]", range.prefix);
+        under(path, range_faults(range))
+    });
+    let actions = rule.actions.iter().enumerate().flat_map(|(index, action)| {
+        let path = format!("actions[{index}]");
+        under(path, action_faults(action))
+    });
+    prefixes.chain(at("actions", idle)).chain(actions)
 }
 
 fn range_faults(range: &PrefixRange) -> impl Iterator<Item = ConfigError> {

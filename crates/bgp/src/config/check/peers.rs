@@ -1,92 +1,99 @@
 //! Neighbours and ranges.
 
-use super::faults::{address, name, other_family, reserved, zero};
+use super::faults::{address, name, other_family, reserved, twice, zero};
 use super::{at, item, under};
 use crate::config::{
-    Config, ConfigError, ConfigFault, Connect, Neighbour, Range, Role, Settings, Ttl,
+    Config, ConfigError, ConfigFault, Connect, Neighbour, Password, Range, Role, Settings, Ttl,
 };
 use crate::policy::FilterName;
 use gingham_model::{Family, Prefix};
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::net::IpAddr;
 
 pub(super) fn faults(config: &Config) -> Vec<ConfigError> {
+    let mut seen = Seen::default();
     let mut errors = Vec::new();
-    let (mut names, mut addresses, mut prefixes) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (index, one) in config.neighbours.iter().enumerate() {
-        let address = one.address;
-        let twice = !addresses.insert(address);
-        let faults = [
-            at("name", peer_name(&one.name, &mut names)),
-            at(
-                "address",
-                twice.then_some(ConfigFault::DuplicateAddress(address)),
-            ),
-        ];
-        let faults = faults.into_iter().flatten().chain(neighbour(config, one));
-        errors.extend(under(item("neighbours", index, &one.name), faults));
+        let path = item("neighbours", index, &one.name);
+        errors.extend(under(path, neighbour(config, one, &mut seen)));
     }
     for (index, one) in config.ranges.iter().enumerate() {
-        let twice = !prefixes.insert(one.prefix);
-        let faults = [
-            at("name", peer_name(&one.name, &mut names)),
-            at(
-                "prefix",
-                twice.then_some(ConfigFault::DuplicatePrefix(one.prefix)),
-            ),
-        ];
-        let faults = faults.into_iter().flatten().chain(range(config, one));
-        errors.extend(under(item("ranges", index, &one.name), faults));
+        let path = item("ranges", index, &one.name);
+        errors.extend(under(path, range(config, one, &mut seen)));
     }
     errors
 }
 
-/// Names are unique among neighbours and ranges together.
-fn peer_name<'a>(text: &'a str, seen: &mut BTreeSet<&'a str>) -> Option<ConfigFault> {
-    let twice = !seen.insert(text);
-    name(text).or_else(|| twice.then(|| ConfigFault::DuplicateName(text.to_owned())))
+/// What peers so far have taken. Names are unique among neighbours and ranges together.
+#[derive(Default)]
+struct Seen<'a> {
+    names: BTreeSet<&'a str>,
+    addresses: BTreeSet<IpAddr>,
+    prefixes: BTreeSet<Prefix>,
 }
 
-fn neighbour(config: &Config, one: &Neighbour) -> impl Iterator<Item = ConfigError> {
+fn neighbour<'a>(config: &Config, one: &'a Neighbour, seen: &mut Seen<'a>) -> Vec<ConfigError> {
+    let own = &one.settings;
     let family = Family::of(one.address);
-    let host = Prefix::host(one.address);
-    let unheard = (one.connect == Connect::Passive)
-        .then(|| unheard(config, "passive", family))
-        .flatten();
+    let waits = one.connect == Connect::Passive;
     // A connection we dial asks no key of the listener's.
-    let key = (one.connect != Connect::Active)
-        .then(|| key_of_range(config, host, &one.settings))
-        .flatten();
+    let answers = one.connect != Connect::Active;
+    let host = Prefix::host(one.address);
     let fields = [
+        at("name", peer_name(&one.name, &mut seen.names)),
         at("address", address(one.address)),
+        at(
+            "address",
+            twice(
+                one.address,
+                &mut seen.addresses,
+                ConfigFault::DuplicateAddress,
+            ),
+        ),
         at("port", zero(one.port)),
-        at("connect", unheard),
-        at("password", key),
+        at(
+            "connect",
+            waits.then(|| unheard(config, "passive", family)).flatten(),
+        ),
+        at("localAddress", local(own, family, one.address)),
+        at(
+            "password",
+            answers.then(|| key_of_range(config, host, own)).flatten(),
+        ),
     ];
-    let local = one
-        .settings
-        .local_address
-        .and_then(|local| other_family(local, family, one.address));
-    let fields = fields.into_iter().chain([at("localAddress", local)]);
-    fields.flatten().chain(settings(config, &one.settings))
+    let fields = fields.into_iter().flatten();
+    fields.chain(settings(config, own)).collect()
 }
 
-fn range(config: &Config, one: &Range) -> impl Iterator<Item = ConfigError> {
+fn range<'a>(config: &Config, one: &'a Range, seen: &mut Seen<'a>) -> Vec<ConfigError> {
+    let own = &one.settings;
     let family = one.prefix.family();
-    let local = one
-        .settings
-        .local_address
-        .and_then(|local| other_family(local, family, one.prefix));
     let fields = [
+        at("name", peer_name(&one.name, &mut seen.names)),
+        at(
+            "prefix",
+            twice(one.prefix, &mut seen.prefixes, ConfigFault::DuplicatePrefix),
+        ),
         at("prefix", unheard(config, "a range", family)),
         at("limit", zero(one.limit)),
-        at("password", key_of_range(config, one.prefix, &one.settings)),
-        at("localAddress", local),
+        at("localAddress", local(own, family, one.prefix)),
+        at("password", key_of_range(config, one.prefix, own)),
     ];
-    fields
-        .into_iter()
-        .flatten()
-        .chain(settings(config, &one.settings))
+    let fields = fields.into_iter().flatten();
+    fields.chain(settings(config, own)).collect()
+}
+
+fn peer_name<'a>(text: &'a str, seen: &mut BTreeSet<&'a str>) -> Option<ConfigFault> {
+    let twice = twice(text, seen, |text| {
+        ConfigFault::DuplicateName(text.to_owned())
+    });
+    name(text).or(twice)
+}
+
+fn local(settings: &Settings, peer: Family, beside: impl Display) -> Option<ConfigFault> {
+    let local = settings.local_address?;
+    address(local).or_else(|| other_family(local, peer, beside))
 }
 
 fn unheard(config: &Config, waits: &'static str, family: Family) -> Option<ConfigFault> {
@@ -110,53 +117,39 @@ fn key_of_range(config: &Config, peers: Prefix, settings: &Settings) -> Option<C
     })
 }
 
-fn settings(config: &Config, settings: &Settings) -> impl Iterator<Item = ConfigError> {
-    let hold = settings.hold_seconds;
-    let octets = settings.password.as_ref().map(|password| password.0.len());
+fn settings(config: &Config, settings: &Settings) -> Vec<ConfigError> {
+    let Settings { asn, role, .. } = *settings;
     let unknown = |filter: &Option<FilterName>| {
-        let name = filter
-            .as_ref()
-            .filter(|name| !config.filters.contains_key(name))?;
-        Some(ConfigFault::UnknownFilter(name.clone()))
+        let name = filter.as_ref()?;
+        let known = config.filters.contains_key(name);
+        (!known).then(|| ConfigFault::UnknownFilter(name.clone()))
     };
-    let stranger = settings.role == Role::Client && settings.asn != config.asn;
+    let foreign = role == Role::Client && asn != config.asn;
     let fields = [
-        at("asn", reserved(settings.asn)),
-        at("localAddress", settings.local_address.and_then(address)),
-        at(
-            "role",
-            stranger.then_some(ConfigFault::RoleOfExternal {
-                role: settings.role,
-                asn: settings.asn,
-            }),
-        ),
-        at(
-            "holdSeconds",
-            matches!(hold, 1 | 2).then_some(ConfigFault::HoldSeconds(hold)),
-        ),
-        at(
-            "password",
-            octets
-                .filter(|octets| !(1..=80).contains(octets))
-                .map(ConfigFault::PasswordLength),
-        ),
+        at("asn", reserved(asn)),
+        at("role", foreign.then_some(ConfigFault::ForeignClient(asn))),
+        at("holdSeconds", hold(settings.hold_seconds)),
+        at("password", settings.password.as_ref().and_then(length)),
         ttl(settings.ttl),
         at("import", unknown(&settings.import)),
         at("export", unknown(&settings.export)),
     ];
     let families = settings.families.iter().filter_map(|(family, of)| {
-        let limit = of.max_prefixes?;
-        at(
-            format!("families[{family}].maxPrefixes.count"),
-            zero(limit.count),
-        )
+        let field = format!("families[{family}].maxPrefixes.count");
+        at(field, of.max_prefixes.and_then(|most| zero(most.count)))
     });
-    fields
-        .into_iter()
-        .flatten()
-        .chain(families)
-        .collect::<Vec<_>>()
-        .into_iter()
+    fields.into_iter().flatten().chain(families).collect()
+}
+
+/// RFC 4271 section 4.2.
+fn hold(seconds: u16) -> Option<ConfigFault> {
+    matches!(seconds, 1 | 2).then_some(ConfigFault::HoldSeconds(seconds))
+}
+
+fn length(password: &Password) -> Option<ConfigFault> {
+    let octets = password.0.len();
+    let fits = (1..=Password::MOST_OCTETS).contains(&octets);
+    (!fits).then_some(ConfigFault::PasswordLength(octets))
 }
 
 fn ttl(ttl: Ttl) -> Option<ConfigError> {
