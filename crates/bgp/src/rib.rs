@@ -207,7 +207,7 @@ pub enum Standing {
 }
 
 /// The step of the decision at which a path lost (RFC 4271 section 9.1.2.2, RFC 4456 section 9, RFC 9494
-/// section 4.3), in the order of the steps, with its own value and the one that won the step: the best
+/// section 4.4), in the order of the steps, with its own value and the one that won the step: the best
 /// path's, and for MED the lowest among paths of the same neighbouring AS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -33,15 +33,15 @@ impl Hash for Interned {
     }
 }
 
-/// Keeps every set in use once. Sets nobody uses any more go when as many are kept again as were in use
-/// at the last sweep, so that a set costs the same however many there are.
+/// Keeps every set in use once. Sets nobody uses any more go whenever the number kept has doubled since
+/// the last look at all of them: so few are kept in vain, and a set costs the same however many there are.
 #[derive(Debug, Default)]
 pub struct Interner {
     sets: HashSet<Arc<Attributes>>,
     in_use_at_sweep: usize,
 }
 
-/// How many sets are kept at least before it is worth a look which are in use.
+/// So few sets are not worth a look which of them are in use.
 const LEAST: usize = 64;
 
 impl Interner {

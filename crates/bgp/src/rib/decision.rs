@@ -76,6 +76,18 @@ struct Key {
     path_id: u32,
 }
 
+/// Returns from [`Contender::loss`] when the two values of a step differ.
+macro_rules! step {
+    ($loss:ident, $ours:expr, $best:expr) => {
+        if $ours != $best {
+            return Loss::$loss {
+                ours: $ours,
+                best: $best,
+            };
+        }
+    };
+}
+
 impl Contender {
     fn new(attributes: &Attributes, cost: u32, path: Path) -> Contender {
         let source = &path.source;
@@ -107,46 +119,27 @@ impl Contender {
     /// At which step it lost against `best`.
     fn loss(&self, best: &Contender) -> Loss {
         let (ours, best) = (&self.key, &best.key);
-        macro_rules! step {
-            ($loss:ident, $field:ident) => {
-                if ours.$field != best.$field {
-                    return Loss::$loss {
-                        ours: ours.$field,
-                        best: best.$field,
-                    };
-                }
-            };
-        }
         if ours.long_lived != best.long_lived {
             return Loss::LongLivedStale;
         }
-        if ours.local_pref != best.local_pref {
-            return Loss::LocalPref {
-                ours: ours.local_pref.0,
-                best: best.local_pref.0,
-            };
-        }
+        step!(LocalPref, ours.local_pref.0, best.local_pref.0);
         if ours.learned != best.learned {
             return Loss::LocalOrigin;
         }
-        step!(AsPathHops, hops);
-        step!(Origin, origin);
-        if ours.med_excess > 0 {
-            return Loss::Med {
-                ours: self.med,
-                best: self.med - ours.med_excess,
-            };
-        }
+        step!(AsPathHops, ours.hops, best.hops);
+        step!(Origin, ours.origin, best.origin);
+        step!(Med, self.med, self.med - ours.med_excess);
         if ours.internal != best.internal {
             return Loss::ExternalPreferred;
         }
-        step!(Cost, cost);
-        step!(RouterId, router_id);
-        step!(ClusterListLength, clusters);
-        if (ours.address, ours.peer) != (best.address, best.peer) {
+        step!(Cost, ours.cost, best.cost);
+        step!(RouterId, ours.router_id, best.router_id);
+        step!(ClusterListLength, ours.clusters, best.clusters);
+        let (ours_at, best_at) = (ours.address, best.address);
+        if (ours_at, ours.peer) != (best_at, best.peer) {
             return Loss::PeerAddress {
-                ours: ours.address,
-                best: best.address,
+                ours: ours_at,
+                best: best_at,
             };
         }
         Loss::PathId {

@@ -211,7 +211,8 @@ impl Rib {
     }
 
     fn remove_if(&mut self, peer: PeerId, family: Family, goes: impl Fn(&Path) -> bool) {
-        for id in self.of_peer_in(peer, family) {
+        // From the end of the peer's list, where taking one out moves no other.
+        for id in self.of_peer_in(peer, family).into_iter().rev() {
             if self.table.get(id).is_some_and(|slot| goes(&slot.path)) {
                 self.remove(id);
             }

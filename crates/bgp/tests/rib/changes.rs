@@ -45,6 +45,20 @@ fn the_same_again_is_no_news_and_stale_paths_become_fresh_by_it() {
 }
 
 #[test]
+fn a_peer_with_another_identifier_is_news() {
+    let mut rib = rib_with(&internal(1));
+    rib.update(
+        prefix(),
+        Given {
+            router_id: 9,
+            ..internal(1)
+        }
+        .path(),
+    );
+    assert_eq!(rib.take_dirty(), [prefix()]);
+}
+
+#[test]
 fn long_lived_paths_are_news_both_ways() {
     let mut rib = rib_with(&internal(1));
     rib.long_lived(PEER, Family::V4);

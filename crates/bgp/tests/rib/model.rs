@@ -33,6 +33,16 @@ impl Model {
         });
     }
 
+    /// Makes all paths of a peer to a prefix fresh. Says what the peer would send.
+    pub(crate) fn repeat(&mut self, peer: PeerId, prefix: Prefix) -> Vec<Path> {
+        let same = |(to, path): &&mut (Prefix, Path)| *to == prefix && path.source.peer == peer;
+        let repeated = self.paths.iter_mut().filter(same).map(|(_, path)| {
+            path.freshness = Freshness::Fresh;
+            path.clone()
+        });
+        repeated.collect()
+    }
+
     pub(crate) fn mark_stale(&mut self, peer: PeerId, family: Family) {
         for path in self.of_mut(peer, family) {
             if path.freshness == Freshness::Fresh {

@@ -19,6 +19,8 @@ const PEERS: u8 = 6;
 enum Step {
     Update(Prefix, Given),
     Withdraw(u8, Nlri),
+    /// The peer says again what it said of a prefix.
+    Repeat(u8, Prefix),
     MarkStale(u8, Family),
     Sweep(u8, Family),
     LongLived(u8, Family),
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (prefix(), given()).prop_map(|(prefix, given)| Step::Update(prefix, given)),
         4 => (peer(), prefix(), 0..3u32)
             .prop_map(|(peer, prefix, path_id)| Step::Withdraw(peer, Nlri { prefix, path_id })),
+        2 => (peer(), prefix()).prop_map(|(peer, prefix)| Step::Repeat(peer, prefix)),
         2 => (peer(), family()).prop_map(|(peer, family)| Step::MarkStale(peer, family)),
         1 => (peer(), family()).prop_map(|(peer, family)| Step::Sweep(peer, family)),
         1 => (peer(), family()).prop_map(|(peer, family)| Step::LongLived(peer, family)),
@@ -174,6 +177,11 @@ impl Both {
             Step::Withdraw(peer, nlri) => {
                 rib.withdraw(id(peer), nlri);
                 model.withdraw(id(peer), nlri);
+            }
+            Step::Repeat(peer, prefix) => {
+                for path in model.repeat(id(peer), prefix) {
+                    rib.update(prefix, path);
+                }
             }
             Step::MarkStale(peer, family) => {
                 rib.mark_stale(id(peer), family);
