@@ -79,7 +79,7 @@ fn long_lived_paths_are_news_both_ways() {
 
 #[test]
 fn a_path_that_asks_not_to_be_kept_long_goes() {
-    let asks = internal(1).with(|a| *a = a.clone().with_community(Community::NO_LLGR));
+    let asks = internal(1).community(Community::NO_LLGR);
     let mut rib = rib_with(&asks);
     rib.mark_stale(PEER, Family::V4);
     rib.long_lived(PEER, Family::V6);

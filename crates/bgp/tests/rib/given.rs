@@ -1,6 +1,6 @@
 //! Paths to test with.
 
-use gingham_bgp::attributes::{AsPath, Attributes, Interned, Interner};
+use gingham_bgp::attributes::{AsPath, Attributes, Community, Interned, Interner, Origin};
 use gingham_bgp::rib::{
     Candidate, Freshness, Import, Path, Reach, Refusal, Selection, Source, SourceKind, select,
 };
@@ -51,6 +51,46 @@ impl Given {
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Attributes)) -> Given {
         change(&mut self.attributes);
         self
+    }
+
+    pub(crate) fn local_pref(self, local_pref: u32) -> Given {
+        self.with(|attributes| attributes.local_pref = Some(local_pref))
+    }
+
+    pub(crate) fn med(self, med: u32) -> Given {
+        self.with(|attributes| attributes.med = Some(med))
+    }
+
+    pub(crate) fn origin(self, origin: Origin) -> Given {
+        self.with(|attributes| attributes.origin = origin)
+    }
+
+    pub(crate) fn community(self, community: Community) -> Given {
+        self.with(|attributes| *attributes = attributes.clone().with_community(community))
+    }
+
+    /// Reflected: begun by this router, through so many clusters.
+    pub(crate) fn reflected(self, originator: u8, clusters: u8) -> Given {
+        self.with(|attributes| {
+            attributes.originator = Some(id(originator));
+            attributes.cluster_list = (0..clusters).map(id).collect();
+        })
+    }
+
+    pub(crate) fn kind(self, kind: SourceKind) -> Given {
+        Given { kind, ..self }
+    }
+
+    pub(crate) fn cost(self, cost: u32) -> Given {
+        Given { cost, ..self }
+    }
+
+    pub(crate) fn router_id(self, router_id: u8) -> Given {
+        Given { router_id, ..self }
+    }
+
+    pub(crate) fn path_id(self, path_id: u32) -> Given {
+        Given { path_id, ..self }
     }
 
     pub(crate) fn path(&self) -> Path {

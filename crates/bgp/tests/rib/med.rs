@@ -7,7 +7,7 @@ use gingham_bgp::{PeerId, RouterId};
 use proptest::prelude::*;
 
 fn via(peer: u8, neighbour: u32, med: u32) -> Given {
-    external(peer, [neighbour, 64999]).with(|attributes| attributes.med = Some(med))
+    external(peer, [neighbour, 64999]).med(med)
 }
 
 /// The peers in the order they are ranked, with how they stand.
@@ -73,7 +73,7 @@ fn a_path_beaten_by_cost_still_beats_its_group_by_med() {
 /// MED of a path that lost earlier is nothing to those still in.
 #[test]
 fn only_paths_that_got_as_far_are_compared() {
-    let long = external(1, [100, 64998, 64999]).with(|attributes| attributes.med = Some(0));
+    let long = external(1, [100, 64998, 64999]).med(0);
     let outcome = in_every_order(&[long, via(2, 100, 50), via(3, 200, 0)]);
     assert_eq!(outcome[0], (2, Standing::Best));
 }

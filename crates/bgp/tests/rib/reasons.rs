@@ -1,48 +1,32 @@
 //! Each step of the decision with two paths that differ in it, and in a later step the other way round.
 
-use crate::given::{Given, as_path, decided, external, id, internal, ip};
+use crate::given::{Given, decided, external, id, internal, ip};
 use gingham_bgp::attributes::{Community, Origin};
 use gingham_bgp::rib::{Candidate, Freshness, Loss, Reach, Refusal, SourceKind, Standing, select};
 
-/// Peer 1 is the better one wherever nothing else decides.
-fn rows() -> Vec<(Given, Given, Loss)> {
-    let set = |given: Given, local_pref| given.with(|a| a.local_pref = Some(local_pref));
-    let med = |given: Given, med| given.with(|a| a.med = Some(med));
-    let clusters = |given: Given, count: u8| {
-        given.with(|a| {
-            a.originator = Some(id(9));
-            a.cluster_list = (0..count).map(id).collect();
-        })
+/// The better one, the other, and why. The other is of peer 1 where that speaks for it.
+type Row = (Given, Given, Loss);
+
+fn long_lived() -> Vec<Row> {
+    let good = internal(1).local_pref(300);
+    let kept = Given {
+        freshness: Freshness::LongLived,
+        ..good.clone()
     };
+    let told = good.community(Community::LLGR_STALE);
+    vec![
+        (internal(2), kept, Loss::LongLivedStale),
+        (internal(2), told, Loss::LongLivedStale),
+    ]
+}
+
+fn before_med() -> Vec<Row> {
+    let local = SourceKind::Local;
+    let (egp, igp) = (Origin::Egp, Origin::Igp);
     vec![
         (
-            internal(2),
-            set(
-                Given {
-                    freshness: Freshness::LongLived,
-                    ..internal(1)
-                },
-                300,
-            ),
-            Loss::LongLivedStale,
-        ),
-        (
-            internal(2),
-            set(internal(1), 300).with(|a| *a = a.clone().with_community(Community::LLGR_STALE)),
-            Loss::LongLivedStale,
-        ),
-        (
-            set(
-                Given {
-                    kind: SourceKind::Internal,
-                    ..external(2, [1, 2])
-                },
-                101,
-            ),
-            Given {
-                kind: SourceKind::Local,
-                ..internal(1)
-            },
+            external(2, [1, 2]).local_pref(101),
+            internal(1).kind(local),
             Loss::LocalPref {
                 ours: 100,
                 best: 101,
@@ -50,122 +34,91 @@ fn rows() -> Vec<(Given, Given, Loss)> {
         ),
         (
             external(2, [1]),
-            set(internal(1), 99),
+            internal(1).local_pref(99),
             Loss::LocalPref {
                 ours: 99,
                 best: 100,
             },
         ),
         (
-            Given {
-                kind: SourceKind::Local,
-                ..internal(2)
-            }
-            .with(|a| a.as_path = as_path([1, 2])),
+            external(2, [1, 2]).kind(local),
             external(1, [1]),
             Loss::LocalOrigin,
         ),
         (
-            external(2, [7]).with(|a| a.origin = Origin::Incomplete),
+            external(2, [7]).origin(egp),
             external(1, [7, 8]),
             Loss::AsPathHops { ours: 2, best: 1 },
         ),
         (
-            med(external(2, [7]), 9),
-            external(1, [7]).with(|a| a.origin = Origin::Egp),
+            external(2, [7]).med(9),
+            external(1, [7]).origin(egp),
             Loss::Origin {
-                ours: Origin::Egp,
-                best: Origin::Igp,
+                ours: egp,
+                best: igp,
             },
         ),
+    ]
+}
+
+fn from_med_on() -> Vec<Row> {
+    let (one, other) = (external(1, [7]), external(2, [7]));
+    let (inside, client) = (SourceKind::Internal, SourceKind::Client);
+    vec![
         (
-            Given {
-                kind: SourceKind::Internal,
-                ..external(2, [7])
-            },
-            med(external(1, [7]), 1),
+            other.clone().kind(inside),
+            one.clone().med(1),
             Loss::Med { ours: 1, best: 0 },
         ),
-        (
-            Given {
-                cost: 10,
-                ..external(2, [7])
-            },
-            Given {
-                kind: SourceKind::Client,
-                ..external(1, [7])
-            },
-            Loss::ExternalPreferred,
-        ),
+        (other.cost(10), one.kind(client), Loss::ExternalPreferred),
         (
             internal(2),
-            Given {
-                cost: 5,
-                ..internal(1)
-            },
+            internal(1).cost(5),
             Loss::Cost { ours: 5, best: 0 },
         ),
+    ]
+}
+
+fn tie_breaks() -> Vec<Row> {
+    let by_id = |ours, best| Loss::RouterId {
+        ours: id(ours),
+        best: id(best),
+    };
+    let by_clusters = Loss::ClusterListLength { ours: 2, best: 1 };
+    let by_address = Loss::PeerAddress {
+        ours: ip(2),
+        best: ip(1),
+    };
+    let by_number = Loss::PathId { ours: 2, best: 1 };
+    vec![
         (
-            Given {
-                router_id: 1,
-                ..internal(2)
-            }
-            .with(|a| a.cluster_list = [id(5)].into()),
-            Given {
-                router_id: 2,
-                ..internal(1)
-            },
-            Loss::RouterId {
-                ours: id(2),
-                best: id(1),
-            },
+            internal(2).reflected(1, 3),
+            internal(1).router_id(2),
+            by_id(2, 1),
         ),
         (
-            internal(2).with(|a| a.originator = Some(id(3))),
-            internal(1).with(|a| a.originator = Some(id(4))),
-            Loss::RouterId {
-                ours: id(4),
-                best: id(3),
-            },
+            internal(2).reflected(3, 1),
+            internal(1).reflected(4, 1),
+            by_id(4, 3),
         ),
         (
-            clusters(internal(2), 1),
-            clusters(internal(1), 2),
-            Loss::ClusterListLength { ours: 2, best: 1 },
+            internal(2).reflected(9, 1),
+            internal(1).reflected(9, 2),
+            by_clusters,
         ),
         (
-            Given {
-                router_id: 7,
-                path_id: 2,
-                ..internal(1)
-            },
-            Given {
-                router_id: 7,
-                path_id: 1,
-                ..internal(2)
-            },
-            Loss::PeerAddress {
-                ours: ip(2),
-                best: ip(1),
-            },
+            internal(1).router_id(7).path_id(2),
+            internal(2).router_id(7).path_id(1),
+            by_address,
         ),
-        (
-            Given {
-                path_id: 1,
-                ..internal(1)
-            },
-            Given {
-                path_id: 2,
-                ..internal(1)
-            },
-            Loss::PathId { ours: 2, best: 1 },
-        ),
+        (internal(1).path_id(1), internal(1).path_id(2), by_number),
     ]
 }
 
 #[test]
 fn every_step_decides_before_those_after_it() {
-    for (better, worse, loss) in rows() {
+    let rows = [long_lived(), before_med(), from_med_on(), tie_breaks()];
+    for (better, worse, loss) in rows.concat() {
         for order in [[better.clone(), worse.clone()], [worse, better.clone()]] {
             let selection = decided(&order, 1);
             assert_eq!(selection.best(), Some(&better.path()), "{loss:?}");

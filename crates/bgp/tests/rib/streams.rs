@@ -21,28 +21,39 @@ enum Step {
     Withdraw(u8, Nlri),
     /// The peer says again what it said of a prefix.
     Repeat(u8, Prefix),
-    MarkStale(u8, Family),
-    Sweep(u8, Family),
-    LongLived(u8, Family),
-    Flush(u8, Family),
+    Phase(u8, Family, Phase),
     Reimport(u8, u32),
     Reach(u8, Reach),
     DefaultReach(Reach),
     TakeDirty,
 }
 
+/// What becomes of a peer's paths in one family as its session ends or begins anew.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    MarkStale,
+    Sweep,
+    LongLived,
+    Flush,
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let peer = || 0..PEERS;
     let family = || select(&Family::ALL[..]);
+    let phases = vec![
+        Phase::MarkStale,
+        Phase::MarkStale,
+        Phase::Sweep,
+        Phase::LongLived,
+        Phase::Flush,
+    ];
     prop_oneof![
         20 => (prefix(), given()).prop_map(|(prefix, given)| Step::Update(prefix, given)),
         4 => (peer(), prefix(), 0..3u32)
             .prop_map(|(peer, prefix, path_id)| Step::Withdraw(peer, Nlri { prefix, path_id })),
         2 => (peer(), prefix()).prop_map(|(peer, prefix)| Step::Repeat(peer, prefix)),
-        2 => (peer(), family()).prop_map(|(peer, family)| Step::MarkStale(peer, family)),
-        1 => (peer(), family()).prop_map(|(peer, family)| Step::Sweep(peer, family)),
-        1 => (peer(), family()).prop_map(|(peer, family)| Step::LongLived(peer, family)),
-        1 => (peer(), family()).prop_map(|(peer, family)| Step::Flush(peer, family)),
+        5 => (peer(), family(), select(phases))
+            .prop_map(|(peer, family, phase)| Step::Phase(peer, family, phase)),
         1 => (peer(), any::<u32>()).prop_map(|(peer, salt)| Step::Reimport(peer, salt)),
         2 => (1..4u8, reach()).prop_map(|(hop, reach)| Step::Reach(hop, reach)),
         1 => reach().prop_map(Step::DefaultReach),
@@ -183,22 +194,7 @@ impl Both {
                     rib.update(prefix, path);
                 }
             }
-            Step::MarkStale(peer, family) => {
-                rib.mark_stale(id(peer), family);
-                model.mark_stale(id(peer), family);
-            }
-            Step::Sweep(peer, family) => {
-                rib.sweep(id(peer), family);
-                model.sweep(id(peer), family);
-            }
-            Step::LongLived(peer, family) => {
-                rib.long_lived(id(peer), family);
-                model.long_lived(id(peer), family);
-            }
-            Step::Flush(peer, family) => {
-                rib.flush(id(peer), family);
-                model.flush(id(peer), family);
-            }
+            Step::Phase(peer, family, phase) => self.enter(phase, id(peer), family),
             Step::Reimport(peer, salt) => {
                 rib.reimport(id(peer), &mut |prefix, path| import(salt, prefix, path));
                 model.reimport(id(peer), |prefix, path| import(salt, prefix, path));
@@ -212,6 +208,28 @@ impl Both {
                 model.otherwise = reach;
             }
             Step::TakeDirty => self.follow(),
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, peer: PeerId, family: Family) {
+        let Both { rib, model, .. } = self;
+        match phase {
+            Phase::MarkStale => {
+                rib.mark_stale(peer, family);
+                model.mark_stale(peer, family);
+            }
+            Phase::Sweep => {
+                rib.sweep(peer, family);
+                model.sweep(peer, family);
+            }
+            Phase::LongLived => {
+                rib.long_lived(peer, family);
+                model.long_lived(peer, family);
+            }
+            Phase::Flush => {
+                rib.flush(peer, family);
+                model.flush(peer, family);
+            }
         }
     }
 
