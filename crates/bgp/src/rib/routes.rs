@@ -71,7 +71,8 @@ impl Rib {
     }
 
     /// The peer is lost and restarts (RFC 4724), or begins to send everything again (RFC 7313): its
-    /// fresh paths are stale from now on, which is nothing against them.
+    /// fresh paths are stale from now on, which is nothing against them. Where it is lost again before
+    /// it has sent everything, [`Rib::sweep`] comes first (RFC 4724 section 4.2).
     pub fn mark_stale(&mut self, peer: PeerId, family: Family) {
         for id in self.of_peer_in(peer, family) {
             if let Some(slot) = self.table.get_mut(id)
@@ -111,10 +112,8 @@ impl Rib {
 
     /// Asks anew what is to be made of each path of a peer: a filter changed.
     pub fn reimport(&mut self, peer: PeerId, import: &mut dyn FnMut(Prefix, &Path) -> Import) {
-        for id in Family::ALL
-            .map(|family| self.of_peer_in(peer, family))
-            .concat()
-        {
+        let held = Family::ALL.map(|family| self.of_peer_in(peer, family));
+        for id in held.concat() {
             let Some(slot) = self.table.get_mut(id) else {
                 continue;
             };
