@@ -58,7 +58,8 @@ fn bird_and_frr_talk() {
             anyhow::ensure!(t.len() == 1, "{t:#?}");
             let u = y.heard(Family::V4, at_a)?;
             anyhow::ensure!(u.len() == 2, "{u:#?}");
-            assert_eq!(t.values().next().unwrap()[0].med,7); assert_eq!(u["10.1.0.0/24"][0].med,7);
+            assert_eq!(t.values().next().unwrap()[0].med, 7);
+            assert_eq!(u["10.1.0.0/24"][0].med, 7);
             Ok(())
         })
         .unwrap();

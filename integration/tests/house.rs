@@ -48,7 +48,12 @@ fn ours(package: &str) -> Vec<String> {
 #[test]
 fn model_stands_in_the_middle_and_the_leaves_never_see_each_other() {
     assert_eq!(ours("gingham-model"), [""; 0]);
-    for leaf in ["gingham-cni", "gingham-ipam", "gingham-netlink"] {
+    for leaf in [
+        "gingham-bgp",
+        "gingham-cni",
+        "gingham-ipam",
+        "gingham-netlink",
+    ] {
         assert_eq!(ours(leaf), ["gingham-model"], "{leaf}");
     }
 }

@@ -162,7 +162,7 @@ impl Connection {
                         READ_LITTLE
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => break error.to_string(),
             }
             let max_length = self.max_length.load(Ordering::Relaxed);

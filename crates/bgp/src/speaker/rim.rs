@@ -95,6 +95,18 @@ struct Live {
     peer: PeerId,
     connection: Arc<Connection>,
     reader: AbortHandle,
+    /// Octets written that are in the peer's counters already.
+    counted: u64,
+}
+
+impl Live {
+    fn count_octets(&mut self, core: &mut Core) {
+        let written = self.connection.outbox().written;
+        let since = written - std::mem::replace(&mut self.counted, written);
+        if let Some(peer) = core.peers.get_mut(&self.peer) {
+            peer.counters.octets_out += since;
+        }
+    }
 }
 
 struct Speaker {
@@ -204,8 +216,15 @@ impl Speaker {
         }
     }
 
+    fn count_octets(&mut self) {
+        for live in self.connections.values_mut() {
+            live.count_octets(&mut self.core);
+        }
+    }
+
     fn close(&mut self, id: ConnectionId) {
-        if let Some(live) = self.connections.remove(&id) {
+        if let Some(mut live) = self.connections.remove(&id) {
+            live.count_octets(&mut self.core);
             live.reader.abort();
             self.closing.spawn(live.connection.finish());
         }
@@ -226,8 +245,8 @@ impl Speaker {
         };
         let over = matches!(event, Event::Closed(..));
         self.happened(id, event);
-        if over {
-            self.connections.remove(&id);
+        if over && let Some(mut live) = self.connections.remove(&id) {
+            live.count_octets(&mut self.core);
         }
     }
 
@@ -308,6 +327,7 @@ impl Speaker {
             peer,
             connection,
             reader,
+            counted: 0,
         };
         self.connections.insert(id, live);
         id
@@ -338,7 +358,10 @@ impl Speaker {
         let core = &mut self.core;
         // Whoever asked may have gone: then nobody hears the answer.
         match command {
-            Command::Peers(reply) => drop(reply.send(core.report_peers(now))),
+            Command::Peers(reply) => {
+                self.count_octets();
+                let _ = reply.send(self.core.report_peers(now));
+            }
             Command::Rib(prefix, reply) => drop(reply.send(core.report_rib(prefix))),
             Command::Told(name, reply) => drop(reply.send(core.report_told(&name))),
             Command::Announce(announcement, reply) => {
