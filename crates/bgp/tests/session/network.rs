@@ -17,6 +17,8 @@ pub(crate) struct Network {
     queue: BTreeMap<(Moment, u64), (Side, Arrival)>,
     dice: u64,
     delay: Duration,
+    /// One dial in so many is refused; 0 for none.
+    pub(crate) refused: u64,
     count: u64,
 }
 
@@ -24,9 +26,10 @@ pub(crate) struct Node {
     pub(crate) machine: Machine,
     /// The connection of the session, while it is up.
     pub(crate) up: Option<ConnectionId>,
-    /// Every Up and Down there was.
+    /// Every Up, Down and Dial there was.
     pub(crate) ups: usize,
     pub(crate) downs: usize,
+    pub(crate) dials: usize,
     pub(crate) changed: Moment,
 }
 
@@ -54,6 +57,7 @@ impl Network {
                 up: None,
                 ups: 0,
                 downs: 0,
+                dials: 0,
                 changed: Moment::START,
             }
         });
@@ -64,6 +68,7 @@ impl Network {
             queue: BTreeMap::new(),
             dice: seed,
             delay,
+            refused: 20,
             count: 0,
         }
     }
@@ -104,7 +109,8 @@ impl Network {
     }
 
     fn dial(&mut self, from: Side) {
-        if self.roll(20) == 0 {
+        self.nodes[from].dials += 1;
+        if self.refused > 0 && self.roll(self.refused) == 0 {
             let at = self.later();
             return self.plan(at, from, Event::DialFailed("refused".to_owned()));
         }
