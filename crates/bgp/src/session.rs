@@ -122,9 +122,10 @@ pub enum Farewell {
     Shutdown(String),
     /// Cease/4 with a text; dials again.
     Reset(String),
-    /// Cease/9 around Cease/2 (RFC 8538): routes are not to be kept.
+    /// Cease/9 around Cease/2 (RFC 8538), or Cease/2 for a peer that does not know the former: routes
+    /// are not to be kept; stays down until the next start.
     HardReset(String),
-    /// Cease/3: the neighbour was taken out of the configuration.
+    /// Cease/3: the neighbour was taken out of the configuration; stays down.
     Deconfigured,
     /// Cease/6: a setting changed that a session cannot follow; dials again.
     ConfigurationChange,
@@ -132,19 +133,21 @@ pub enum Farewell {
     /// minutes.
     MaxPrefixes(Family, u32),
     /// Cease/10: BFD says the path is dead (RFC 9384); routes are dropped now.
+    /// Dials again; means nothing while no session is up.
     BfdDown,
-    /// The process ends without a word: closes the connection only, so that the peer keeps our routes.
+    /// The process ends without a word: closes the connection only, so that the peer keeps our routes;
+    /// stays down.
     Restart,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a connection.
+    /// Open a connection. A dial that still runs may be dropped: it was given up.
     Dial,
     /// Write this message, ahead of any update that was not begun.
     Send(ConnectionId, Bytes),
-    /// Close, once everything sent is written.
+    /// Close, once everything sent is written; soon all the same if the peer does not read.
     Close(ConnectionId),
     /// The session is established.
     Up(Box<Negotiated>),

@@ -26,12 +26,8 @@ pub(super) fn check(peer_asn: Asn, ours: &Open, theirs: &Open) -> Result<(), Not
     }
     if common_families(ours, theirs).is_empty() {
         let mut refusal = notice::open_error(UNSUPPORTED_CAPABILITY);
-        refusal.data = ours
-            .capabilities
-            .families
-            .iter()
-            .flat_map(multiprotocol)
-            .collect();
+        let wanted = ours.capabilities.families.iter();
+        refusal.data = wanted.flat_map(multiprotocol).collect();
         return Err(refusal);
     }
     Ok(())

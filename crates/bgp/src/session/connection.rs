@@ -133,10 +133,11 @@ impl Connection {
 
     /// The message in `frame`; or what the peer is to be told, which for a message that has no place
     /// in this state is not about its contents.
-    pub(super) fn read(&self, frame: &Bytes, kind: PeerKind) -> Result<Message, Notification> {
+    pub(super) fn read(&self, frame: &Bytes) -> Result<Message, Notification> {
         let message = match self.negotiated() {
             Some(negotiated) => wire::decode(frame, &negotiated.codec),
-            None => wire::decode(frame, &Codec::opening(kind)),
+            // The kind of the peer matters in an UPDATE only, which has no place before its OPEN.
+            None => wire::decode(frame, &Codec::opening(PeerKind::External)),
         };
         match (&message, frame.get(HEADER - 1)) {
             (Err(error), _) if error.code == HEADER_ERROR => message,

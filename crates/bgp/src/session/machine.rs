@@ -12,7 +12,7 @@ use super::{Action, Cause, ConnectionId, Ends, Event, Negotiated, Plan, State};
 use super::{negotiate, notice};
 use crate::Moment;
 use crate::config::Connect;
-use crate::wire::{self, PeerKind};
+use crate::wire;
 use bytes::Bytes;
 
 /// One neighbour, both of its connections included.
@@ -149,10 +149,8 @@ impl Machine {
         self.dial = Dial::Off;
         // A dial that comes too late is dropped before it says anything. Past OpenSent the other
         // connection may be established at the peer, which would then close this one.
-        let rival = self
-            .connections
-            .iter()
-            .any(|other| other.side == Side::Dialled || !matches!(other.phase, Phase::OpenSent(_)));
+        let mut others = self.connections.iter();
+        let rival = others.any(|other| other.side == Side::Dialled || other.negotiated().is_some());
         match self.will == Will::Wanted && !rival {
             true => self.open(id, ends, Side::Dialled),
             false => self.actions.push(Action::Close(id)),
@@ -271,13 +269,6 @@ impl Machine {
         if self.plan.connect != Connect::Passive && self.connections.is_empty() {
             self.dial = Dial::Running(self.now + timers::DIAL);
             self.actions.push(Action::Dial);
-        }
-    }
-
-    fn kind(&self) -> PeerKind {
-        match self.plan.peer_asn == self.plan.local_asn {
-            true => PeerKind::Internal,
-            false => PeerKind::External,
         }
     }
 

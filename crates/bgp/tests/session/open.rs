@@ -1,19 +1,21 @@
 //! OPENs that cannot be accepted, and messages that have no place: the exact octets of the answer.
 
 use crate::bench::*;
+use gingham_bgp::config::AsnWidth;
 use gingham_bgp::session::{Action, Cause, Plan, State};
 use gingham_bgp::wire::{self, Open};
 use gingham_bgp::{Asn, RouterId};
 use gingham_model::Family;
 use std::collections::BTreeSet;
 
-/// A plan, changed; an OPEN, changed; the answer.
-type Case = (
-    &'static str,
-    fn(&mut Plan),
-    fn(&mut Open),
-    (u8, u8, &'static [u8]),
-);
+/// What is wrong; the plan and the OPEN made so; the answer.
+type Case = (&'static str, fn(&mut Plan), fn(&mut Open), Answer);
+
+/// Code, subcode and data of a NOTIFICATION.
+type Answer = (u8, u8, &'static [u8]);
+
+/// What is right, and the plan and the OPEN made so.
+type Accepted = (&'static str, fn(&mut Plan), fn(&mut Open));
 
 const CASES: &[Case] = &[
     (
@@ -31,7 +33,10 @@ const CASES: &[Case] = &[
     (
         "AS_TRANS of a peer that knows four octets no better",
         |plan| plan.peer_asn = Asn(4_200_000_000),
-        |open| open.asn = Asn::TRANS,
+        |open| {
+            open.asn = Asn::TRANS;
+            open.capabilities.asn_width = AsnWidth::Two;
+        },
         (2, 2, &[]),
     ),
     (
@@ -103,7 +108,7 @@ fn each_fault_of_an_open_has_its_answer() {
 
 #[test]
 fn opens_at_the_edge_are_accepted() {
-    let accepted: &[(&str, fn(&mut Plan), fn(&mut Open))] = &[
+    let accepted: &[Accepted] = &[
         ("hold time 0", |_| {}, |open| open.hold_seconds = 0),
         ("hold time 3", |_| {}, |open| open.hold_seconds = 3),
         (

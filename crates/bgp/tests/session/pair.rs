@@ -62,7 +62,7 @@ fn delay() -> impl Strategy<Value = Duration> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_pair_ends_with_one_session_and_keeps_it(

@@ -14,9 +14,7 @@ impl Machine {
         }
         let connections: Vec<ConnectionId> = self.connections.iter().map(|open| open.id).collect();
         for id in connections {
-            let negotiated = self
-                .find(id)
-                .and_then(|connection| connection.established());
+            let negotiated = self.find(id).and_then(|open| open.established());
             let notification = notice::farewell(farewell, negotiated);
             self.end(id, notification.as_ref(), Cause::Stopped(farewell.clone()));
         }

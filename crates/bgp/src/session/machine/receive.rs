@@ -9,11 +9,10 @@ use bytes::Bytes;
 
 impl Machine {
     pub(super) fn receive(&mut self, id: ConnectionId, frame: &Bytes) {
-        let kind = self.kind();
         let Some(connection) = self.find(id) else {
             return;
         };
-        match connection.read(frame, kind) {
+        match connection.read(frame) {
             Err(error) => self.fail(id, error),
             Ok(Message::Open(open)) => self.opened(id, &open),
             Ok(Message::Keepalive) => self.kept_alive(id),
@@ -92,10 +91,7 @@ impl Machine {
 
     /// The peer speaks as on an established session: it has made up its mind about a collision.
     fn insist(&mut self, id: ConnectionId) {
-        if self
-            .find(id)
-            .is_some_and(|connection| connection.is_complete())
-        {
+        if self.find(id).is_some_and(|open| open.is_complete()) {
             self.establish(id);
         }
     }

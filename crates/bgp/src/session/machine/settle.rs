@@ -49,12 +49,12 @@ impl Machine {
     }
 
     fn refuse_side(&mut self, side: Side) {
-        let mut of_side = self.connections.iter().filter(|open| open.side == side);
-        if let Some(id) = of_side
-            .find(|open| open.stage().is_some())
-            .map(|open| open.id)
-        {
-            self.refuse(id, &notice::collision());
+        let mut on_their_way = self
+            .connections
+            .iter()
+            .filter(|open| open.stage().is_some());
+        if let Some(loser) = on_their_way.find(|open| open.side == side) {
+            self.refuse(loser.id, &notice::collision());
         }
     }
 
@@ -70,10 +70,7 @@ impl Machine {
             confirmation.sent = true;
             self.keep_alive(id);
         }
-        if self
-            .find(id)
-            .is_some_and(|connection| connection.is_complete())
-        {
+        if self.find(id).is_some_and(|open| open.is_complete()) {
             self.establish(id);
         }
     }
