@@ -17,7 +17,7 @@ mod refresh;
 mod sieve;
 mod update;
 
-pub use frame::{HEADER, MAX_EXTENDED, MAX_STANDARD, encode_keepalive, split};
+pub use frame::{HEADER, MAX_EXTENDED, MAX_STANDARD, encode_keepalive, length, split};
 pub use notification::encode_notification;
 pub use open::encode_open;
 pub use pack::{PackError, encode_end_of_rib, pack_reach, pack_unreach};

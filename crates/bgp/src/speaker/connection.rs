@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How much is read at a time while little comes, and while much does.
@@ -25,6 +26,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(super) enum News {
     /// Whole messages, in order.
     Frames(ConnectionId, Vec<Bytes>),
+    /// The next message is longer than is taken. Answered once everything before has been dealt with:
+    /// one of those may be what allows it.
+    Long(oneshot::Sender<()>),
     /// It is over.
     Closed(ConnectionId, String),
     /// It takes nothing.
@@ -43,6 +47,8 @@ pub(super) struct Connection {
     outbox: Mutex<Outbox>,
     /// A task waits for the socket to take more; it writes, nobody else.
     waiting: AtomicBool,
+    /// Nothing but last words is written any more.
+    closing: AtomicBool,
     max_length: AtomicU16,
     news: Sender<News>,
 }
@@ -52,6 +58,8 @@ pub(super) struct Connection {
 enum Wrote {
     /// Everything there was.
     All,
+    /// Everything there was, and the log has gone on without it.
+    Behind,
     /// The socket takes no more for now.
     Full,
     /// The connection is broken; its reader will say so.
@@ -66,6 +74,7 @@ impl Connection {
             stream,
             outbox: Mutex::default(),
             waiting: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             max_length: AtomicU16::new(MAX_STANDARD),
             news,
         })
@@ -82,14 +91,17 @@ impl Connection {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what the socket takes now; a task goes on with the rest when it takes more.
-    pub(super) fn pump(self: &Arc<Self>) {
+    /// Writes what the socket takes now; a task goes on with the rest when it takes more. Says whether
+    /// all is written and the log has gone on without it.
+    pub(super) fn pump(self: &Arc<Self>) -> bool {
         if self.waiting.load(Ordering::Acquire) {
-            return;
+            return false;
         }
-        if self.write() == Wrote::Full && !self.waiting.swap(true, Ordering::AcqRel) {
+        let wrote = self.write();
+        if wrote == Wrote::Full && !self.waiting.swap(true, Ordering::AcqRel) {
             tokio::spawn(Arc::clone(self).drain());
         }
+        wrote == Wrote::Behind
     }
 
     fn write(&self) -> Wrote {
@@ -97,7 +109,11 @@ impl Connection {
             let mut outbox = self.outbox();
             let front = outbox.front();
             if front.is_empty() {
-                return Wrote::All;
+                drop(front);
+                return match outbox.is_behind() {
+                    true => Wrote::Behind,
+                    false => Wrote::All,
+                };
             }
             match self.stream.try_write_vectored(&front) {
                 Ok(octets) => outbox.wrote(octets),
@@ -109,7 +125,7 @@ impl Connection {
 
     async fn drain(self: Arc<Self>) {
         let mut blocked = false;
-        loop {
+        while !self.closing.load(Ordering::Acquire) {
             match timeout(BLOCKED_AFTER, self.stream.writable()).await {
                 Err(_) if !blocked => {
                     blocked = true;
@@ -119,13 +135,6 @@ impl Connection {
                 Err(_) => continue,
                 Ok(Err(_)) => break,
                 Ok(Ok(())) => {}
-            }
-            let behind = self
-                .outbox()
-                .cursors()
-                .any(|(_, cursor)| cursor.is_cut_off());
-            if behind {
-                self.tell(News::Behind(self.id)).await;
             }
             let before = self.outbox().written;
             let wrote = self.write();
@@ -139,8 +148,8 @@ impl Connection {
         }
         self.waiting.store(false, Ordering::Release);
         // What was queued since the last look is nobody's business otherwise.
-        if self.write() == Wrote::Full {
-            self.pump();
+        if self.pump() {
+            self.tell(News::Behind(self.id)).await;
         }
     }
 
@@ -165,25 +174,49 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => break error.to_string(),
             }
-            let max_length = self.max_length.load(Ordering::Relaxed);
-            let mut frames = Vec::new();
-            while let Some(frame) = wire::split(&mut buffer, max_length) {
-                frames.push(frame);
-            }
+            self.hand_on(&mut buffer).await;
             if buffer.is_empty() {
                 // Thousands of quiet sessions hold no buffers.
                 buffer = BytesMut::new();
-            }
-            if !frames.is_empty() && !self.tell(News::Frames(self.id, frames)).await {
-                return;
             }
         };
         self.tell(News::Closed(self.id, reason)).await;
     }
 
+    /// Hands on every whole message.
+    async fn hand_on(&self, buffer: &mut BytesMut) {
+        let mut frames = Vec::new();
+        loop {
+            if wire::length(buffer).is_some_and(|length| length > self.max_length()) {
+                self.tell_frames(&mut frames).await;
+                let (dealt_with, answer) = oneshot::channel();
+                self.tell(News::Long(dealt_with)).await;
+                // The loop has ended when nobody answers.
+                let _ = answer.await;
+            }
+            match wire::split(buffer, self.max_length()) {
+                Some(frame) => frames.push(frame),
+                None => break,
+            }
+        }
+        self.tell_frames(&mut frames).await;
+    }
+
+    async fn tell_frames(&self, frames: &mut Vec<Bytes>) {
+        if !frames.is_empty() {
+            self.tell(News::Frames(self.id, std::mem::take(frames)))
+                .await;
+        }
+    }
+
+    fn max_length(&self) -> u16 {
+        self.max_length.load(Ordering::Relaxed)
+    }
+
     /// Writes what is due, says that nothing follows, and waits for the peer to do the same: data
     /// that is not read would turn the close into a reset, and the peer would not read why.
     pub(super) async fn finish(self: Arc<Self>) {
+        self.closing.store(true, Ordering::Release);
         self.outbox().hush();
         let words =
             async { while self.write() == Wrote::Full && self.stream.writable().await.is_ok() {} };
@@ -205,7 +238,8 @@ impl Connection {
         let _ = timeout(LAST_WORDS, end).await;
     }
 
-    async fn tell(&self, news: News) -> bool {
-        self.news.send(news).await.is_ok()
+    /// Tells the loop; when that has ended, nobody.
+    async fn tell(&self, news: News) {
+        let _ = self.news.send(news).await;
     }
 }

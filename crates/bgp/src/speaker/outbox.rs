@@ -1,7 +1,7 @@
 //! What one connection has yet to write: messages of the session first, then the log of its groups.
 
 use crate::export::Cursor;
-use crate::wire::HEADER;
+use crate::wire;
 use bytes::{Buf, Bytes};
 use gingham_model::Family;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +51,11 @@ impl Outbox {
         self.cursors
             .iter_mut()
             .map(|(family, cursor)| (*family, cursor))
+    }
+
+    /// Whether a log has gone on without it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.cursors.values().any(Cursor::is_cut_off)
     }
 
     /// Forgets the log but for the frame that was begun: the connection is about to close.
@@ -155,15 +160,7 @@ fn advance_frames(slice: &mut Bytes, mut octets: usize, begun: Begun) -> Begun {
         if octets == 0 {
             return Begun::Nothing;
         }
-        missing = frame_length(slice);
-    }
-}
-
-/// The length in the header a slice of whole frames begins with.
-fn frame_length(slice: &[u8]) -> usize {
-    match slice.get(16..HEADER) {
-        Some(&[high, low, _]) => usize::from(u16::from_be_bytes([high, low])),
-        _ => slice.len(),
+        missing = wire::length(slice).map_or(slice.len(), usize::from);
     }
 }
 

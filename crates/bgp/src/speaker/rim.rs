@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// News taken in one go, before anything is written.
@@ -63,6 +63,7 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
         arrivals: arrivals_sender,
         last_connection: 0,
         pace: Pace::default(),
+        dealt_with: Vec::new(),
         recorder: options.recorder,
         tasks: JoinSet::new(),
         closing: JoinSet::new(),
@@ -118,6 +119,8 @@ struct Speaker {
     arrivals: mpsc::Sender<Arrival>,
     last_connection: u64,
     pace: Pace,
+    /// Readers that wait until what they handed on has had its effect.
+    dealt_with: Vec<oneshot::Sender<()>>,
     recorder: Option<Recorder>,
     /// Listeners, dials and readers: gone when the speaker is.
     tasks: JoinSet<()>,
@@ -177,17 +180,31 @@ impl Speaker {
         for effect in std::mem::take(&mut self.core.effects) {
             self.carry_out_one(effect);
         }
+        for waiting in self.dealt_with.drain(..) {
+            // A reader that was stopped waits no more.
+            let _ = waiting.send(());
+        }
         let now = self.now();
         if self.core.has_news() {
             self.pace.news(now);
         }
         if self.pace.due().is_some_and(|due| due <= now) {
             if self.core.flush() {
-                for live in self.connections.values() {
-                    live.connection.pump();
-                }
+                self.pump_all();
+                self.core.spread.shed();
             }
             self.pace.flushed(now, self.now());
+        }
+    }
+
+    fn pump_all(&mut self) {
+        let pumped = self.connections.iter();
+        let behind: Vec<ConnectionId> = pumped
+            .filter(|(_, live)| live.connection.pump())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in behind {
+            self.catch_up(id);
         }
     }
 
@@ -242,6 +259,7 @@ impl Speaker {
             News::Blocked(id) => (id, Event::Blocked(id)),
             News::Unblocked(id) => (id, Event::Unblocked(id)),
             News::Behind(id) => return self.catch_up(id),
+            News::Long(dealt_with) => return self.dealt_with.push(dealt_with),
         };
         let over = matches!(event, Event::Closed(..));
         self.happened(id, event);

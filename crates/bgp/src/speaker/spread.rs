@@ -65,9 +65,15 @@ impl Spread {
         let mut news = false;
         for group in self.groups.values_mut() {
             news |= group.flush();
-            group.shed();
         }
         news
+    }
+
+    /// Lets go of log that only peers too far behind need.
+    pub(super) fn shed(&mut self) {
+        for group in self.groups.values_mut() {
+            group.shed();
+        }
     }
 
     /// The group of a profile.

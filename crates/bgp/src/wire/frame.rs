@@ -23,6 +23,14 @@ pub fn split(buffer: &mut BytesMut, max_length: u16) -> Option<Bytes> {
     (buffer.len() >= length).then(|| buffer.split_to(length).freeze())
 }
 
+/// The length in the header `buffer` begins with, once that is there, right or not.
+pub fn length(buffer: &[u8]) -> Option<u16> {
+    match buffer.get(16..HEADER) {
+        Some(&[high, low, _]) => Some(u16::from_be_bytes([high, low])),
+        _ => None,
+    }
+}
+
 /// The type and the body of a frame whose header is right (RFC 4271 section 6.1). The length of a
 /// ROUTE-REFRESH is not looked at: it has an error of its own.
 pub(super) fn open(frame: &Bytes, max_length: u16) -> Result<(MessageType, Bytes), Notification> {
