@@ -23,7 +23,7 @@ mod tools;
 mod world;
 
 pub use peer::{Kind, Peer, Session};
-pub use plan::{AsnWidth, Dial, Neighbour, Origin, Range, Restart, Role, Speaker, Ttl};
+pub use plan::{AddPath, AsnWidth, Dial, Neighbour, Origin, Range, Restart, Role, Speaker, Ttl};
 pub use table::{Community, Path, Table};
 pub use tools::TOOLS_VARIABLE;
 pub use world::{Host, World};

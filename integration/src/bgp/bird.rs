@@ -1,7 +1,7 @@
 //! BIRD: one process, a configuration language, and a client that prints text.
 
 use super::peer::{Daemon, FOLDER, Launch, Session, patient};
-use super::plan::{AsnWidth, Dial, Neighbour, Origin, Role, Speaker, Ttl};
+use super::plan::{AddPath, AsnWidth, Dial, Neighbour, Origin, Role, Speaker, Ttl};
 use super::table::{self, Path, Table};
 use super::world::Host;
 use anyhow::{Context, Result, bail};
@@ -203,9 +203,12 @@ fn channel(neighbour: &Neighbour, family: Family) -> String {
         Family::V6 => "ipv6",
     };
     let mut text = format!("  {name} {{ import all; export filter outward; gateway recursive;");
-    if neighbour.add_path {
-        text.push_str(" add paths on;");
-    }
+    text.push_str(match neighbour.add_path {
+        AddPath::Off => "",
+        AddPath::Receive => " add paths rx;",
+        AddPath::Send => " add paths tx;",
+        AddPath::Both => " add paths on;",
+    });
     if let Some(limit) = neighbour.max_prefixes {
         let _ = write!(text, " import limit {limit} action restart;");
     }

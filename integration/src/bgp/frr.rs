@@ -207,8 +207,11 @@ fn exchange(neighbour: &Neighbour) -> String {
     if neighbour.role == Role::Client {
         let _ = writeln!(text, "  neighbor {address} route-reflector-client");
     }
-    if neighbour.add_path {
+    if neighbour.add_path.sends() {
         let _ = writeln!(text, "  neighbor {address} addpath-tx-all-paths");
+    }
+    if !neighbour.add_path.receives() {
+        let _ = writeln!(text, "  neighbor {address} disable-addpath-rx");
     }
     if let Some(limit) = neighbour.max_prefixes {
         let _ = writeln!(text, "  neighbor {address} maximum-prefix {limit}");

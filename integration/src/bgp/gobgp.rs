@@ -15,6 +15,8 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(super) struct GoBgp;
 
+/// Where it answers: its own choice lies among the ports from which the kernel lets connections begin.
+const PORT: &str = "5005";
 /// The states by the numbers of its API.
 const STATES: [&str; 7] = [
     "unknown",
@@ -38,7 +40,9 @@ impl Daemon for GoBgp {
             Launch::Fresh => "",
             Launch::Again => " -r",
         };
-        let line = format!("-t json -f {FOLDER}/gobgp.json --pprof-disable -p{again}");
+        let line = format!(
+            "-t json -f {FOLDER}/gobgp.json --api-hosts 127.0.0.1:{PORT} --pprof-disable -p{again}"
+        );
         let mut argv = vec![daemon.display().to_string()];
         argv.extend(line.split(' ').map(str::to_owned));
         Ok(argv)
@@ -46,7 +50,7 @@ impl Daemon for GoBgp {
 
     fn client(&self, host: &Host, request: &[&str]) -> Result<String> {
         let client = tools::locate("gobgp")?.display().to_string();
-        patient(host, &[&[&*client], request].concat()).text()
+        patient(host, &[&[&*client, "-p", PORT], request].concat()).text()
     }
 
     fn tell(&self, host: &Host, speaker: &Speaker) -> Result<()> {
@@ -192,8 +196,8 @@ fn exchange(speaker: &Speaker, neighbour: &Neighbour, family: Family) -> Value {
             "restart-time": long_lived,
         }},
         "add-paths": { "config": {
-            "receive": neighbour.add_path,
-            "send-max": if neighbour.add_path { 8 } else { 0 },
+            "receive": neighbour.add_path.receives(),
+            "send-max": if neighbour.add_path.sends() { 8 } else { 0 },
         }},
         "prefix-limit": { "config": { "max-prefixes": neighbour.max_prefixes.unwrap_or(0) } },
     })

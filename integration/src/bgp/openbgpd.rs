@@ -130,8 +130,17 @@ fn session(speaker: &Speaker, neighbour: &Neighbour) -> String {
         let cluster = speaker.cluster_id.unwrap_or(speaker.router_id);
         let _ = writeln!(text, "  route-reflector {cluster}");
     }
-    if neighbour.add_path {
-        text.push_str("  announce add-path recv yes\n  announce add-path send all\n");
+    if neighbour.add_path.receives() {
+        text.push_str(
+            "  announce add-path recv yes
+",
+        );
+    }
+    if neighbour.add_path.sends() {
+        text.push_str(
+            "  announce add-path send all
+",
+        );
     }
     if neighbour.asn_width == AsnWidth::Two {
         text.push_str("  announce as-4byte no\n");

@@ -170,8 +170,11 @@ fn name(family: Family) -> String {
 
 fn family_settings(peer: &Neighbour) -> Value {
     let mut settings = json!({});
-    if peer.add_path {
-        settings["addPath"] = json!({ "receive": "on", "send": 8 });
+    if peer.add_path.receives() {
+        settings["addPath"]["receive"] = json!("on");
+    }
+    if peer.add_path.sends() {
+        settings["addPath"]["send"] = json!(8);
     }
     if let Some(count) = peer.max_prefixes {
         settings["maxPrefixes"] = json!({ "count": count });

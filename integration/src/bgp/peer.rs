@@ -7,7 +7,9 @@ use super::{bird::Bird, frr::Frr, gobgp::GoBgp, openbgpd::OpenBgpd, ours::Ours};
 use crate::{Exec, Process, eventually};
 use anyhow::{Context, Result, bail};
 use gingham_model::Family;
-use nix::sys::signal::Signal;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
@@ -55,9 +57,9 @@ impl Session {
 /// How a daemon is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Launch {
-    /// For the first time.
+    /// With nothing to take up.
     Fresh,
-    /// After a crash: its peers keep its routes meanwhile.
+    /// While its peers keep its routes from before.
     Again,
 }
 
@@ -199,21 +201,34 @@ impl Peer {
         }
     }
 
-    /// Kills it without a chance to say anything.
+    /// Kills it without a chance to say anything, the processes it has made included.
     ///
     /// # Errors
-    /// It does not go.
+    /// They do not go.
     pub fn crash(&self) -> Result<()> {
-        self.process.stop(Signal::SIGKILL, DEADLINE)?;
-        Ok(())
+        let Some(pid) = self.process.pid() else {
+            return Ok(());
+        };
+        // Every program of a box leads a group of its own.
+        let group = Pid::from_raw(pid);
+        eventually("the end of a daemon", DEADLINE, || {
+            match killpg(group, Signal::SIGKILL) {
+                Err(Errno::ESRCH) => Ok(()),
+                seen => bail!("its process group is there: {seen:?}"),
+            }
+        })
     }
 
-    /// Starts it again after [`Peer::crash`], as one that comes back.
+    /// Starts it again after [`Peer::crash`]: under graceful restart as one that comes back.
     ///
     /// # Errors
     /// As [`Peer::start`].
     pub fn start_again(&mut self) -> Result<()> {
-        self.process = launch(self.kind, &self.host, Launch::Again)?;
+        let how = match self.speaker.restart {
+            Some(_) => Launch::Again,
+            None => Launch::Fresh,
+        };
+        self.process = launch(self.kind, &self.host, how)?;
         self.settle()
     }
 

@@ -47,8 +47,8 @@ pub struct Neighbour {
     pub role: Role,
     /// The families to exchange.
     pub families: BTreeSet<Family>,
-    /// Several paths to a prefix, in both directions.
-    pub add_path: bool,
+    /// Which directions carry several paths to a prefix.
+    pub add_path: AddPath,
     /// The key of TCP's MD5 signatures.
     pub password: Option<String>,
     /// How far away it may be.
@@ -79,6 +79,34 @@ pub enum Dial {
     Both,
     /// The speaker only listens.
     Passive,
+}
+
+/// Which directions are offered to carry several paths to a prefix (RFC 7911).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddPath {
+    /// None.
+    Off,
+    /// Towards the speaker.
+    Receive,
+    /// From the speaker.
+    Send,
+    /// Both.
+    Both,
+}
+
+impl AddPath {
+    /// All four.
+    pub const ALL: [AddPath; 4] = [AddPath::Off, AddPath::Receive, AddPath::Send, AddPath::Both];
+
+    /// Whether several paths are taken.
+    pub fn receives(self) -> bool {
+        matches!(self, AddPath::Receive | AddPath::Both)
+    }
+
+    /// Whether several paths are told.
+    pub fn sends(self) -> bool {
+        matches!(self, AddPath::Send | AddPath::Both)
+    }
 }
 
 /// What an internal peer is to a reflector.
@@ -191,7 +219,7 @@ impl Neighbour {
             dial: Dial::Both,
             role: Role::Peer,
             families: [Family::of(address)].into(),
-            add_path: false,
+            add_path: AddPath::Off,
             password: None,
             ttl: Ttl::Default,
             hold_seconds: 30,

@@ -1,0 +1,184 @@
+//! What else two ends say to each other: refreshes, goodbyes, limits, narrow AS numbers, long messages.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod bgp_world;
+
+use anyhow::{Context, ensure};
+use bgp_world::{OTHER_ASN, OUR_ASN, Pair, Scene, against, prefix, rich_origin, wait};
+use gingham_integration::bgp::{AsnWidth, Kind, Origin};
+use gingham_model::Family;
+use serde_json::Value;
+
+against! {
+    bird Bird: the_peer_asks_again, we_ask_again, a_goodbye_has_a_text, too_many_prefixes_end_it,
+        two_octets_are_enough, wide_numbers_travel_behind_narrow_ones, messages_may_be_long;
+    frr Frr: the_peer_asks_again, we_ask_again, a_goodbye_has_a_text, too_many_prefixes_end_it;
+    openbgpd OpenBgpd: we_ask_again, too_many_prefixes_end_it, two_octets_are_enough;
+    gobgp GoBgp: the_peer_asks_again, we_ask_again, too_many_prefixes_end_it;
+}
+
+/// What ours says of its only peer.
+fn peer(pair: &Pair) -> anyhow::Result<Value> {
+    let said: Value = serde_json::from_str(&pair.ours.ask(&["peers"])?)?;
+    said.get(0)
+        .cloned()
+        .with_context(|| format!("no peer in {said}"))
+}
+
+fn counter(pair: &Pair, name: &str) -> u64 {
+    let peer = peer(pair).unwrap();
+    peer[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {name} in {peer:#}"))
+}
+
+fn the_peer_asks_again(kind: Kind) {
+    let pair = Scene::new(Family::V4, OTHER_ASN).start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+    let before = counter(&pair, "updatesOut");
+    match kind {
+        Kind::Bird => pair.other.ask(&["reload", "in", "peer0"]),
+        Kind::Frr => pair.other.ask(&["clear bgp * soft in"]),
+        Kind::GoBgp => {
+            let us = pair.our_address().to_string();
+            pair.other.ask(&["neighbor", &us, "softresetin"])
+        }
+        Kind::OpenBgpd | Kind::Ours => panic!("{kind:?} has no word for it"),
+    }
+    .unwrap();
+    wait("everything is sent again", || {
+        let now = counter(&pair, "updatesOut");
+        ensure!(now >= before + 2, "{before} updates sent before, {now} now");
+        Ok(())
+    });
+    pair.established().unwrap();
+    pair.wait_equal(Family::V4);
+}
+
+fn we_ask_again(kind: Kind) {
+    let pair = Scene::new(Family::V4, OTHER_ASN).start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+    let before = counter(&pair, "updatesIn");
+    pair.ours
+        .ask(&["refresh", &pair.other_address().to_string()])
+        .unwrap();
+    wait("everything is heard again", || {
+        let now = counter(&pair, "updatesIn");
+        ensure!(
+            now >= before + 2,
+            "{before} updates heard before, {now} now"
+        );
+        Ok(())
+    });
+    pair.established().unwrap();
+    pair.wait_equal(Family::V4);
+}
+
+fn a_goodbye_has_a_text(kind: Kind) {
+    let pair = Scene::new(Family::V4, OTHER_ASN).start(kind);
+    let them = pair.other_address().to_string();
+    for (verb, text) in [("reset", "back soon"), ("shutdown", "disk replaced, £5")] {
+        pair.wait_established();
+        pair.ours.ask(&[verb, &them, text]).unwrap();
+        wait("the peer shows the text", || {
+            let shown = match kind {
+                Kind::Bird => {
+                    pair.other.ask(&["show", "protocols", "all", "peer0"])?
+                        + &pair.other.process().printed()?
+                }
+                _ => pair.other.ask(&["show bgp neighbors"])? + &pair.other.process().printed()?,
+            };
+            ensure!(shown.contains(text), "{shown}");
+            Ok(())
+        });
+    }
+    // Shut down it stays, until it is started.
+    pair.established().unwrap_err();
+    pair.ours.ask(&["start", &them]).unwrap();
+    pair.wait_established();
+}
+
+fn too_many_prefixes_end_it(kind: Kind) {
+    let pair = Scene::new(Family::V4, OTHER_ASN)
+        .our_side(|them| them.max_prefixes = Some(1))
+        .start(kind);
+    wait("the session ends for too many prefixes", || {
+        let peer = peer(&pair)?;
+        let error = peer["lastError"]
+            .as_str()
+            .unwrap_or_default()
+            .to_lowercase();
+        ensure!(error.contains("prefixes"), "{peer:#}");
+        ensure!(peer["state"] != "Established", "{peer:#}");
+        Ok(())
+    });
+    let heard = pair.at_ours(Family::V4).unwrap();
+    assert!(heard.is_empty(), "{heard:#?}");
+
+    let pair = Scene::new(Family::V4, OTHER_ASN)
+        .our_side(|them| them.max_prefixes = Some(2))
+        .start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+}
+
+fn two_octets_are_enough(kind: Kind) {
+    let pair = Scene::new(Family::V4, OTHER_ASN)
+        .other_side(|us| us.asn_width = AsnWidth::Two)
+        .start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+
+    let pair = Scene::new(Family::V4, OTHER_ASN)
+        .our_side(|them| them.asn_width = AsnWidth::Two)
+        .start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+}
+
+/// Ours is in an AS whose number needs four octets; to the peer it is AS 23456.
+fn wide_numbers_travel_behind_narrow_ones(kind: Kind) {
+    const WIDE: u32 = 4_200_000_001;
+    let mut scene = Scene::new(Family::V4, OTHER_ASN).other_side(|us| {
+        us.asn_width = AsnWidth::Two;
+        us.asn = 23456;
+    });
+    scene.ours.asn = WIDE;
+    let pair = scene.start(kind);
+    pair.wait_established();
+    wait("the peer has heard the true number", || {
+        let heard = pair.at_other(Family::V4)?;
+        let paths: Vec<_> = heard
+            .values()
+            .flatten()
+            .map(|path| path.as_path.clone())
+            .collect();
+        ensure!(paths == [vec![WIDE], vec![WIDE]], "{heard:#?}");
+        Ok(())
+    });
+}
+
+fn messages_may_be_long(kind: Kind) {
+    let mut scene = Scene::new(Family::V4, OUR_ASN);
+    // Attributes that alone are longer than 4096 octets: 1,500 communities of 4.
+    let long = |text: &str| Origin {
+        communities: (0..1500).map(|number| format!("64512:{number}")).collect(),
+        ..rich_origin(text)
+    };
+    scene.ours.originate.push(long("10.111.0.0/24"));
+    scene.other.originate.push(long("10.112.0.0/24"));
+    let pair = scene.start(kind);
+    pair.wait_established();
+    pair.wait_equal(Family::V4);
+    assert!(
+        pair.at_other(Family::V4)
+            .unwrap()
+            .contains_key(&prefix("10.111.0.0/24").to_string())
+    );
+}
