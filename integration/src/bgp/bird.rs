@@ -234,7 +234,11 @@ fn read(said: &str, protocols: &BTreeMap<String, (IpAddr, Session)>) -> Result<T
             let protocol = source.split([' ', ']']).next().unwrap_or_default();
             let mut path = Path::via(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             path.from = protocols.get(protocol).map(|(address, _)| *address);
-            path.stale = line.contains("s) [") || line.trim_end().ends_with("s)");
+            // `(100s/-)`: preference, mark, metric.
+            let rank = source
+                .split_once('(')
+                .and_then(|(_, rest)| rest.split(')').next());
+            path.stale = rank.is_some_and(|rank| rank.contains('s'));
             table.entry(prefix.clone()).or_default().push(path);
         }
     }

@@ -101,6 +101,7 @@ impl Kind {
             Kind::Frr => &Frr,
             Kind::OpenBgpd => &OpenBgpd,
             Kind::GoBgp => &GoBgp,
+            Kind::Ours if std::env::var_os("GINGHAM_OURS").is_some() => &Bird, // TEMPORARY
             Kind::Ours => &Ours,
         }
     }
@@ -248,7 +249,13 @@ impl Peer {
             if !self.process.running() {
                 bail!("it has ended: {}", self.process.printed()?);
             }
-            daemon.sessions(&self.host)
+            let sessions = daemon.sessions(&self.host)?;
+            // Its client may be answered before it has read all of its configuration.
+            let mut peers = self.speaker.neighbours.iter();
+            match peers.find(|peer| !sessions.contains_key(&peer.address)) {
+                Some(missing) => bail!("it does not know {} yet", missing.address),
+                None => Ok(()),
+            }
         })?;
         daemon.tell(&self.host, &self.speaker)
     }

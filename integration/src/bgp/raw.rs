@@ -4,6 +4,7 @@
 
 use super::world::Host;
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -106,6 +107,17 @@ impl Connection {
         Ok(Said::Message(kind, body))
     }
 
+    /// The next UPDATE; keepalives are passed over.
+    ///
+    /// # Errors
+    /// Anything else is said, or nothing.
+    pub fn hear_update(&mut self) -> Result<Update> {
+        match self.hear_other_than(KEEPALIVE)? {
+            Said::Message(UPDATE, body) => Update::read(&body),
+            said => bail!("instead of an UPDATE the speaker said {said:02x?}"),
+        }
+    }
+
     /// The next message that is not of the type `not`: keepalives come when they like.
     ///
     /// # Errors
@@ -157,6 +169,86 @@ impl Connection {
         );
         Ok(filled == buffer.len())
     }
+}
+
+/// An UPDATE for IPv4 as it came: nothing is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Prefixes no longer reachable.
+    pub withdrawn: Vec<String>,
+    /// The values of the attributes, by type code.
+    pub attributes: BTreeMap<u8, Vec<u8>>,
+    /// Prefixes reachable.
+    pub announced: Vec<String>,
+}
+
+impl Update {
+    /// Reads what follows the header.
+    ///
+    /// # Errors
+    /// A field that is cut short.
+    pub fn read(body: &[u8]) -> Result<Self> {
+        let mut rest = body;
+        let withdrawn = field(&mut rest)?;
+        let mut attributes = field(&mut rest)?;
+        let mut update = Update {
+            withdrawn: prefixes(withdrawn)?,
+            announced: prefixes(rest)?,
+            ..Update::default()
+        };
+        while !attributes.is_empty() {
+            let flags = octet(&mut attributes)?;
+            let code = octet(&mut attributes)?;
+            let value = match flags & 0x10 {
+                0 => {
+                    let length = octet(&mut attributes)?;
+                    take(&mut attributes, length.into())?
+                }
+                _ => field(&mut attributes)?,
+            };
+            update.attributes.insert(code, value.to_vec());
+        }
+        Ok(update)
+    }
+
+    /// Whether it is the End-of-RIB marker of IPv4 (RFC 4724 section 2).
+    pub fn is_end_of_rib(&self) -> bool {
+        *self == Update::default()
+    }
+}
+
+/// Octets behind a length of two.
+fn field<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
+    let (high, low) = (octet(rest)?, octet(rest)?);
+    take(rest, u16::from_be_bytes([high, low]).into())
+}
+
+fn octet(rest: &mut &[u8]) -> Result<u8> {
+    let one = take(rest, 1)?;
+    one.first().copied().context("an UPDATE cut short")
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8]> {
+    let (taken, left) = rest
+        .split_at_checked(length)
+        .context("an UPDATE cut short")?;
+    *rest = left;
+    Ok(taken)
+}
+
+fn prefixes(mut rest: &[u8]) -> Result<Vec<String>> {
+    let mut prefixes = Vec::new();
+    while !rest.is_empty() {
+        let length = octet(&mut rest)?;
+        let mut address = [0; 4];
+        let octets = take(&mut rest, length.div_ceil(8).into())?;
+        let room = address
+            .get_mut(..octets.len())
+            .context("a prefix beyond 32 bits")?;
+        room.copy_from_slice(octets);
+        prefixes.push(format!("{}/{length}", Ipv4Addr::from(address)));
+    }
+    Ok(prefixes)
 }
 
 /// A message with a header that is right.

@@ -100,22 +100,12 @@ impl Scene {
         self.our_side(&change).other_side(&change)
     }
 
-    /// Starts both. While the suite is written: GINGHAM_OURS=bird stands in.
-    // TEMPORARY
+    /// Starts both.
     pub(crate) fn start(self, kind: Kind) -> Pair {
         let us = self.world.host("ours").unwrap();
         let them = self.world.host("other").unwrap();
         Pair {
-            ours: Peer::start(
-                if std::env::var_os("GINGHAM_OURS").is_some() {
-                    Kind::Bird
-                } else {
-                    Kind::Ours
-                },
-                &us,
-                self.ours,
-            )
-            .unwrap(),
+            ours: Peer::start(Kind::Ours, &us, self.ours).unwrap(),
             other: Peer::start(kind, &them, self.other).unwrap(),
             transport: self.transport,
             world: self.world,
