@@ -4,7 +4,7 @@ use super::faults::{Finding, withdrawing};
 use super::sieve::{Sieved, sieve};
 use super::{Codec, Notification, PeerKind, Reach, Update, attributes, family};
 use crate::Nlri;
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, UnknownAttribute};
 use crate::config::AsnWidth;
 use bytes::Bytes;
 use gingham_model::{Family, Prefix};
@@ -36,6 +36,12 @@ struct Contents {
 pub(super) fn decode(mut body: Bytes, codec: &Codec) -> Result<Update, Notification> {
     let length = body.len();
     let message = UpdateMessage::decode(&mut body, length)?;
+    if length == EMPTY {
+        return Ok(Update {
+            end_of_rib: Some(Family::V4).filter(|family| codec.families.contains(family)),
+            ..Update::default()
+        });
+    }
     let mut sieved = sieve(&message.path_attributes, codec)?;
     let judged = UpdateMessage {
         path_attributes: std::mem::take(&mut sieved.known).into(),
@@ -49,12 +55,6 @@ pub(super) fn decode(mut body: Bytes, codec: &Codec) -> Result<Update, Notificat
     let contents = Contents::of(parsed.update, codec);
     if withdrawing(&sieved.findings).is_none() {
         sieved.findings.extend(contents.invalid()?);
-    }
-    if length == EMPTY {
-        return Ok(Update {
-            end_of_rib: Some(Family::V4).filter(|family| codec.families.contains(family)),
-            ..Update::default()
-        });
     }
     conclude(contents, sieved, codec)
 }
@@ -124,30 +124,33 @@ impl Contents {
     }
 
     /// One set of attributes for each next hop.
-    fn announced(&self, sieved: &Sieved, codec: &Codec) -> Vec<Reach> {
+    fn announced(self, unknown: &[UnknownAttribute], codec: &Codec) -> Vec<Reach> {
         let in_body = self.attributes.iter().find_map(|one| match one {
-            PathAttribute::NextHop(next_hop) => Some((IpAddr::V4(*next_hop), &self.body)),
+            PathAttribute::NextHop(next_hop) => Some(IpAddr::V4(*next_hop)),
             _ => None,
         });
-        let in_attribute = self.reach.iter().map(|(next_hop, nlri)| (*next_hop, nlri));
-        in_body
-            .into_iter()
-            .chain(in_attribute)
+        let body = in_body.map(|next_hop| (next_hop, self.body));
+        body.into_iter()
+            .chain(self.reach)
             .filter(|(_, nlri)| !nlri.is_empty())
             .map(|(next_hop, nlri)| Reach {
                 attributes: Attributes {
-                    unknown: sieved.unknown.clone().into_boxed_slice(),
+                    unknown: unknown.into(),
                     ..attributes::read(&self.attributes, next_hop, codec)
                 },
-                nlri: nlri.clone(),
+                nlri,
             })
             .collect()
     }
 }
 
 /// Applies the strongest of what the faults call for (RFC 7606 section 3 h).
-fn conclude(contents: Contents, sieved: Sieved, codec: &Codec) -> Result<Update, Notification> {
-    let mut update = Update::default();
+fn conclude(mut contents: Contents, sieved: Sieved, codec: &Codec) -> Result<Update, Notification> {
+    let mut update = Update {
+        withdrawn: std::mem::take(&mut contents.withdrawn),
+        ..Update::default()
+    };
+    let unreach = contents.unreach;
     match withdrawing(&sieved.findings) {
         // Prefixes may have been lost with what could not be read (RFC 7606 section 5.2).
         Some(finding) if sieved.announces && !sieved.reaches => {
@@ -158,11 +161,10 @@ fn conclude(contents: Contents, sieved: Sieved, codec: &Codec) -> Result<Update,
             let reach = contents.reach.into_iter().flat_map(|(_, nlri)| nlri);
             update.withdrawn.extend(reach);
         }
-        None => update.announced = contents.announced(&sieved, codec),
+        None => update.announced = contents.announced(&sieved.unknown, codec),
     }
-    update.withdrawn.extend(contents.withdrawn);
     if !sieved.announces && !sieved.reaches && update.withdrawn.is_empty() {
-        update.end_of_rib = contents.unreach;
+        update.end_of_rib = unreach;
     }
     update.faults = sieved.findings.into_iter().map(|one| one.fault).collect();
     Ok(update)

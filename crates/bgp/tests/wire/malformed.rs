@@ -34,7 +34,11 @@ fn first(stream: &[u8], max_length: u16) -> Result<Message, Notification> {
 
 fn refused(stream: &[u8]) -> (u8, u8, Vec<u8>) {
     let notification = first(stream, MAX_STANDARD).expect_err("must be refused");
-    (notification.code, notification.subcode, notification.data.to_vec())
+    (
+        notification.code,
+        notification.subcode,
+        notification.data.to_vec(),
+    )
 }
 
 #[test]
@@ -61,7 +65,11 @@ fn a_wrong_length_is_quoted_in_two_octets() {
         let mut stream = header(length, kind);
         stream.resize(usize::from(length).max(HEADER), 0);
         let data = length.to_be_bytes().to_vec();
-        assert_eq!(refused(&stream), (1, 2, data), "length {length}, type {kind}");
+        assert_eq!(
+            refused(&stream),
+            (1, 2, data),
+            "length {length}, type {kind}"
+        );
     }
 }
 
@@ -148,12 +156,20 @@ fn one_unknown_family_does_not_hide_the_others() {
     assert_eq!(capabilities.add_path.len(), 1);
     assert_eq!(capabilities.long_lived.len(), 1);
     assert!(capabilities.extended_next_hop);
-    assert_eq!(capabilities.codes.into_iter().collect::<Vec<_>>(), [5, 69, 71]);
+    assert_eq!(
+        capabilities.codes.into_iter().collect::<Vec<_>>(),
+        [5, 69, 71]
+    );
 }
 
 #[test]
 fn a_refresh_of_the_wrong_length_is_quoted_whole() {
-    for body in [&[][..], &[0, 1, 0], &[0, 1, 1, 1, 0], &[0, 1, 0, 1, 1, 64, 0, 0]] {
+    for body in [
+        &[][..],
+        &[0, 1, 0],
+        &[0, 1, 1, 1, 0],
+        &[0, 1, 0, 1, 1, 64, 0, 0],
+    ] {
         let stream = message(REFRESH, body);
         assert_eq!(refused(&stream), (7, 1, stream.clone()));
     }

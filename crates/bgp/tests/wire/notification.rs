@@ -47,7 +47,13 @@ fn a_hard_reset_carries_the_reason() {
 
 #[test]
 fn what_is_no_shutdown_text_is_left_alone() {
-    for data in [&[][..], &[200, b'a'], &[1], &[2, 0xC3, 0x28], &[1, b'a', b'b']] {
+    for data in [
+        &[][..],
+        &[200, b'a'],
+        &[1],
+        &[2, 0xC3, 0x28],
+        &[1, b'a', b'b'],
+    ] {
         let notification = Notification {
             data: Bytes::copy_from_slice(data),
             ..Notification::new(6, 4)
@@ -55,7 +61,10 @@ fn what_is_no_shutdown_text_is_left_alone() {
         assert_eq!(notification.shutdown_text(), None);
         assert_eq!(notification.to_string(), "Cease/Administrative Reset");
     }
-    assert_eq!(Notification::new(6, 3).with_text("no").shutdown_text(), None);
+    assert_eq!(
+        Notification::new(6, 3).with_text("no").shutdown_text(),
+        None
+    );
 }
 
 #[test]
@@ -74,7 +83,10 @@ fn data_too_long_for_a_message_are_cut() {
         data: vec![7; 5000].into(),
         ..Notification::new(3, 9)
     };
-    assert_eq!(encode_notification(&notification).len(), usize::from(MAX_STANDARD));
+    assert_eq!(
+        encode_notification(&notification).len(),
+        usize::from(MAX_STANDARD)
+    );
 }
 
 proptest! {

@@ -56,7 +56,10 @@ fn ten_thousand_prefixes_need_ten_messages_or_one() {
 #[test]
 fn nothing_is_no_message() {
     let mut out = Vec::new();
-    assert_eq!(pack_reach(&codec(MAX_STANDARD), &via("10.0.0.1"), &[], &mut out), Ok(0));
+    assert_eq!(
+        pack_reach(&codec(MAX_STANDARD), &via("10.0.0.1"), &[], &mut out),
+        Ok(0)
+    );
     assert_eq!(pack_unreach(&codec(MAX_STANDARD), &[], &mut out), 0);
     assert!(out.is_empty());
 }
@@ -95,9 +98,16 @@ fn attributes_that_cannot_be_sent_are_refused_whole() {
         }]),
         ..via("10.0.0.1")
     };
-    for (octets, max_length) in [(4100, MAX_STANDARD), (65_500, MAX_EXTENDED), (70_000, MAX_EXTENDED)] {
+    for (octets, max_length) in [
+        (4100, MAX_STANDARD),
+        (65_500, MAX_EXTENDED),
+        (70_000, MAX_EXTENDED),
+    ] {
         let refused = pack_reach(&codec(max_length), &long(octets), &nlri, &mut out);
-        assert!(matches!(refused, Err(PackError::TooLong { .. })), "{octets}: {refused:?}");
+        assert!(
+            matches!(refused, Err(PackError::TooLong { .. })),
+            "{octets}: {refused:?}"
+        );
     }
     for segment in [
         Segment::Set(Box::new([Asn(65001)])),
@@ -108,7 +118,10 @@ fn attributes_that_cannot_be_sent_are_refused_whole() {
             ..via("10.0.0.1")
         };
         let refused = pack_reach(&codec(MAX_STANDARD), &path, &nlri, &mut out);
-        assert!(matches!(refused, Err(PackError::Forbidden(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(PackError::Forbidden(_))),
+            "{refused:?}"
+        );
     }
     assert!(out.is_empty());
 }
@@ -134,7 +147,11 @@ fn numbers_too_wide_for_a_peer_travel_beside() {
 
 #[test]
 fn mp_reach_comes_first() {
-    let (_, out) = packed(&codec(MAX_STANDARD), &via("fd00::1"), &prefixes("fd00::/16", 64, 1));
+    let (_, out) = packed(
+        &codec(MAX_STANDARD),
+        &via("fd00::1"),
+        &prefixes("fd00::/16", 64, 1),
+    );
     assert_eq!(out[23..25], [0x90, 14], "RFC 7606 section 5.1");
 }
 

@@ -92,7 +92,10 @@ fn messages_without_a_choice_come_back() {
         for part in [RefreshPart::Request, RefreshPart::Begin, RefreshPart::End] {
             let family = Some(family);
             let frame = encode_refresh(family.unwrap(), part);
-            assert_eq!(decode(&frame, &codec), Ok(Message::Refresh(Refresh { family, part })));
+            assert_eq!(
+                decode(&frame, &codec),
+                Ok(Message::Refresh(Refresh { family, part }))
+            );
         }
     }
 }
@@ -126,7 +129,13 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
     let long_lived = btree_map(strategies::family(), long_lived(), 0..=2);
     (flags, families, add_path, option::of(restart()), long_lived).prop_map(
         |(flags, families, add_path, restart, long_lived)| {
-            let [wide, refresh, enhanced_refresh, extended_messages, extended_next_hop] = flags;
+            let [
+                wide,
+                refresh,
+                enhanced_refresh,
+                extended_messages,
+                extended_next_hop,
+            ] = flags;
             Capabilities {
                 families,
                 asn_width: if wide { AsnWidth::Four } else { AsnWidth::Two },

@@ -35,7 +35,10 @@ pub(crate) fn announcement() -> impl Strategy<Value = Announcement> {
     (family(), codec())
         .prop_flat_map(|(family, codec)| {
             let add_path = codec.add_path_out.contains(&family);
-            let parts = (attributes(family, codec.extended_next_hop), nlri(family, add_path));
+            let parts = (
+                attributes(family, codec.extended_next_hop),
+                nlri(family, add_path),
+            );
             (Just(codec), parts)
         })
         .prop_map(|(codec, (attributes, nlri))| Announcement {
@@ -81,8 +84,14 @@ pub(crate) fn codec() -> impl Strategy<Value = Codec> {
 }
 
 pub(crate) fn nlri(family: Family, add_path: bool) -> impl Strategy<Value = Vec<Nlri>> {
-    let path_id = if add_path { any::<u32>().boxed() } else { Just(0).boxed() };
-    let one = (prefix(family), path_id).prop_map(|(prefix, path_id)| Nlri { prefix, path_id });
+    let path_id = if add_path {
+        any::<u32>().boxed()
+    } else {
+        Just(0).boxed()
+    };
+    let one = (prefix(family), path_id)
+        .prop_map(|(prefix, path_id)| Nlri { prefix, path_id })
+        .boxed();
     // Enough for several messages now and then.
     prop_oneof![9 => vec(one.clone(), 1..40), 1 => vec(one, 1000..1500)]
 }
@@ -149,7 +158,11 @@ fn attributes(family: Family, extended: bool) -> impl Strategy<Value = Attribute
 }
 
 fn origin() -> impl Strategy<Value = Origin> {
-    prop_oneof![Just(Origin::Igp), Just(Origin::Egp), Just(Origin::Incomplete)]
+    prop_oneof![
+        Just(Origin::Igp),
+        Just(Origin::Egp),
+        Just(Origin::Incomplete)
+    ]
 }
 
 /// Half of them fit into two octets.
