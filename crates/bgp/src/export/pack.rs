@@ -26,6 +26,33 @@ pub(super) fn pack(codec: &Codec, changes: Changes, into: &mut Builder) -> Vec<N
     refused
 }
 
+/// Paths of one source and one set of attributes.
+struct Alike {
+    source: PeerId,
+    attributes: Interned,
+    nlri: Vec<Nlri>,
+}
+
+/// By source, then in the order of the first path of each set.
+fn grouped(announced: Vec<(Nlri, Wanted)>) -> Vec<Alike> {
+    let mut groups: Vec<Alike> = Vec::new();
+    let mut known: HashMap<(PeerId, Interned), usize> = HashMap::new();
+    for (nlri, path) in announced {
+        let key = (path.source, path.attributes.clone());
+        let group = *known.entry(key).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(alike) => alike.nlri.push(nlri),
+            None => groups.push(Alike {
+                source: path.source,
+                attributes: path.attributes,
+                nlri: vec![nlri],
+            }),
+        }
+    }
+    groups.sort_by_key(|alike| alike.source);
+    groups
+}
+
 struct Packer<'a> {
     codec: &'a Codec,
     into: &'a mut Builder,
@@ -34,31 +61,16 @@ struct Packer<'a> {
 
 impl Packer<'_> {
     /// One run of frames per source, so that its own reader has one gap; in it one per set of attributes.
-    fn announce(&mut self, mut announced: Vec<(Nlri, Wanted)>) -> Vec<Nlri> {
-        let mut sets: HashMap<Interned, usize> = HashMap::new();
-        for (_, path) in &announced {
-            let next = sets.len();
-            sets.entry(path.attributes.clone()).or_insert(next);
-        }
-        let set = |path: &Wanted| sets.get(&path.attributes).copied();
-        announced.sort_unstable_by_key(|(nlri, path)| (path.source, set(path), *nlri));
+    fn announce(&mut self, announced: Vec<(Nlri, Wanted)>) -> Vec<Nlri> {
         let mut refused = Vec::new();
-        let mut nlri = Vec::new();
-        let alike = |(_, one): &(Nlri, Wanted), (_, other): &(Nlri, Wanted)| {
-            one.source == other.source && one.attributes == other.attributes
-        };
-        for group in announced.chunk_by(alike) {
-            let Some((first, path)) = group.first() else {
-                continue;
-            };
-            nlri.clear();
-            nlri.extend(group.iter().map(|(nlri, _)| *nlri));
-            match pack_reach(self.codec, &path.attributes, &nlri, &mut self.frames) {
-                Ok(_) => self.hand_over(Readers::AllBut(path.source)),
+        for alike in grouped(announced) {
+            match pack_reach(self.codec, &alike.attributes, &alike.nlri, &mut self.frames) {
+                Ok(_) => self.hand_over(Readers::AllBut(alike.source)),
                 Err(error) => {
                     self.frames.clear();
-                    tracing::warn!(paths = nlri.len(), first = %first.prefix, %error, "cannot be told to peers");
-                    refused.append(&mut nlri);
+                    let paths = alike.nlri.len();
+                    tracing::warn!(paths, source = alike.source.0, %error, "cannot be told to peers");
+                    refused.extend(alike.nlri);
                 }
             }
         }

@@ -70,7 +70,7 @@ fn a_log_that_everybody_read_is_gone() {
 fn a_long_chain_goes_without_recursion() {
     let mut group = Group::new(clients()).with_least_held(usize::MAX);
     let cursor = group.join(PeerId(9), Borders::default());
-    for round in 0..300_000 {
+    for round in 0..50_000 {
         group.offer(slash_24(1), &ranked(vec![version(1, round)]));
         group.flush();
     }
