@@ -16,6 +16,18 @@ pub struct Borders {
     pub after: Option<Bytes>,
 }
 
+impl Borders {
+    /// The borders of a table that is told again before these were read: they are owed still.
+    pub(super) fn followed_by(self, again: Borders) -> Borders {
+        let after = match (self.after, again.after) {
+            (Some(owed), Some(after)) if owed != after => Some([owed, after].concat().into()),
+            (owed, after) => after.or(owed),
+        };
+        let before = again.before.or(self.before);
+        Borders { before, after }
+    }
+}
+
 /// A member's place in the log of its [`super::Group`]. Whoever writes to the peer owns it, in any task.
 ///
 /// It stays usable when the group is gone: what was flushed before can be read, nothing follows.

@@ -1,12 +1,13 @@
 //! Peers that are told the same in the same bytes.
 
+mod replay;
+
 use super::Profile;
 use super::cursor::{At, Borders, Cursor, Missing, Place, lock};
-use super::log::{Base, Log, News};
+use super::log::{Log, News};
 use super::outgoing;
 use super::pack::pack;
-use super::segment::{Chain, Segment};
-use super::table::{Changes, Numbering, Table, Wanted};
+use super::table::{Numbering, Table, Wanted};
 use crate::attributes::{Interned, Interner};
 use crate::rib::{Path, Selection};
 use crate::{Nlri, PeerId};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 /// Octets of log that slow members may always hold, unless a group is told otherwise.
 const LEAST_HELD: usize = 4 << 20;
+
 /// An update group: what its members are told, encoded once.
 ///
 /// ```text
@@ -160,15 +162,32 @@ impl Group {
     ///
     /// A member that joins again without having left is told everything again (route refresh): first what
     /// went since it last read, so that a peer without RFC 7313 is left with nothing stale. Its cursor
-    /// before ends.
+    /// before ends; a border behind the table that it did not reach comes before the new one.
     pub fn join(&mut self, peer: PeerId, borders: Borders) -> Cursor {
         self.settle();
-        let mut missing = Missing::all_at(self.log.flush());
-        if let Some(before) = self.members.get(&peer) {
-            let mut before = lock(before);
-            before.stop(At::Left);
-            missing.gone = before.missing.gone;
+        let all = Missing::all_at(self.log.flush());
+        match self.end(peer) {
+            Some((before, unread)) => {
+                let gone = before.gone;
+                self.admit(peer, unread.followed_by(borders), Missing { gone, ..all })
+            }
+            None => self.admit(peer, borders, all),
         }
+    }
+
+    /// Makes `peer` a member that has been one of `from` in the same session, as when its filter changed:
+    /// it leaves there, and is told to forget what it may know from there and is not told here.
+    pub fn join_from(&mut self, from: &mut Group, peer: PeerId, borders: Borders) -> Cursor {
+        self.settle();
+        from.settle();
+        self.table.add_gone(from.table.known(), self.log.flush());
+        let unread = from.end(peer).map(|(_, unread)| unread);
+        // It may know of any path here by its number there.
+        let all = Missing::since(0);
+        self.admit(peer, unread.unwrap_or_default().followed_by(borders), all)
+    }
+
+    fn admit(&mut self, peer: PeerId, borders: Borders, missing: Missing) -> Cursor {
         let place = Place {
             peer,
             at: At::Segment(self.replay(peer, missing), 0),
@@ -200,9 +219,15 @@ impl Group {
 
     /// Takes a member out; its cursor ends.
     pub fn leave(&mut self, peer: PeerId) {
-        if let Some(place) = self.members.remove(&peer) {
-            lock(&place).stop(At::Left);
-        }
+        self.end(peer);
+    }
+
+    /// Takes a member out: what it misses, and the borders it has not read.
+    fn end(&mut self, peer: PeerId) -> Option<(Missing, Borders)> {
+        let place = self.members.remove(&peer)?;
+        let mut place = lock(&place);
+        place.stop(At::Left);
+        Some((place.missing, std::mem::take(&mut place.borders)))
     }
 
     /// Whether it has no members.
@@ -215,10 +240,17 @@ impl Group {
         self.table.len()
     }
 
-    /// Adj-RIB-Out: what members are told, sorted; each member all but its own paths.
+    /// What members are told, sorted; each member all but its own paths.
     pub fn told(&self) -> impl Iterator<Item = (Nlri, Interned)> + '_ {
-        let told = self.table.told();
-        told.map(|(nlri, told)| (nlri, told.path.attributes.clone()))
+        self.told_to(PeerId::LOCAL)
+    }
+
+    /// What this member is told, sorted: its Adj-RIB-Out.
+    pub fn told_to(&self, peer: PeerId) -> impl Iterator<Item = (Nlri, Interned)> + '_ {
+        let others = move |told: &Wanted| peer == PeerId::LOCAL || told.source != peer;
+        let told = self.table.told().map(|(nlri, told)| (nlri, &told.path));
+        told.filter(move |(_, path)| others(path))
+            .map(|(nlri, path)| (nlri, path.attributes.clone()))
     }
 
     /// What one member is told, sorted: all but its own paths.
@@ -270,78 +302,5 @@ impl Group {
             let let_go = lock(&place).stop(At::CutOff);
             drop(let_go);
         }
-    }
-
-    /// The size of the table as encoded for a new member; measured anew when it grew or shrank by half.
-    fn table_octets(&mut self) -> usize {
-        if self.measured.paths.abs_diff(self.table.len()) > self.table.len() / 2 {
-            self.base();
-        }
-        self.measured.octets
-    }
-
-    /// Where a member begins that misses this.
-    fn replay(&mut self, peer: PeerId, missing: Missing) -> Arc<Segment> {
-        if missing == Missing::all_at(self.log.flush()) {
-            return self.base();
-        }
-        let mut changes = self.difference(peer, missing);
-        if missing.told == 0 || changes.announced.len() > self.table.len() / 4 {
-            changes.announced.clear();
-            let base = self.base();
-            return match self.encode(changes) {
-                Some(chain) => chain.leading_to(base),
-                None => base,
-            };
-        }
-        let chain = self.encode(changes);
-        self.log.lead_in(chain)
-    }
-
-    /// What a member that misses this has to be told. Where its own path took the place of another, that
-    /// other may have been told to it.
-    fn difference(&self, peer: PeerId, missing: Missing) -> Changes {
-        let mut changes = Changes::none();
-        let gone = self.table.gone_since(missing.gone);
-        changes
-            .withdrawn
-            .extend(gone.map(|nlri| (nlri, PeerId::LOCAL)));
-        for (nlri, told) in self.table.told() {
-            if told.path.source == peer && told.flush >= missing.gone {
-                changes.withdrawn.push((nlri, PeerId::LOCAL));
-            } else if told.path.source != peer && told.flush >= missing.told {
-                changes.announced.push((nlri, told.path.clone()));
-            }
-        }
-        changes
-    }
-
-    /// The table as a chain that ends in the live log.
-    fn base(&mut self) -> Arc<Segment> {
-        let base = match self.log.base() {
-            Some(base) => base.clone(),
-            None => self.pack_base(),
-        };
-        self.measured = Measured {
-            paths: self.table.len(),
-            octets: base.size.octets,
-        };
-        base.first
-    }
-
-    fn pack_base(&mut self) -> Base {
-        let told = self.table.told();
-        let chain = self.encode(Changes {
-            announced: told.map(|(nlri, told)| (nlri, told.path.clone())).collect(),
-            ..Changes::none()
-        });
-        self.log.rebase(chain)
-    }
-
-    /// Packs for who is not in the live log. All of it fitted into messages before.
-    fn encode(&self, changes: Changes) -> Option<Chain> {
-        let mut builder = self.log.again();
-        pack(&self.profile.codec, changes, &mut builder);
-        builder.finish()
     }
 }

@@ -144,6 +144,17 @@ impl Table {
         self.gone.insert(nlri, flush);
     }
 
+    /// Takes these for gone since this flush, where they are not told.
+    pub(super) fn add_gone(&mut self, paths: impl Iterator<Item = Nlri>, flush: u64) {
+        let untold = paths.filter(|nlri| !self.told.contains_key(nlri));
+        self.gone.extend(untold.map(|nlri| (nlri, flush)));
+    }
+
+    /// All that a member may know of.
+    pub(super) fn known(&self) -> impl Iterator<Item = Nlri> {
+        self.told.keys().chain(self.gone.keys()).copied()
+    }
+
     /// All that is told, sorted.
     pub(super) fn told(&self) -> impl Iterator<Item = (Nlri, &Told)> {
         self.told.iter().map(|(nlri, told)| (*nlri, told))

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gingham_bgp::attributes::{Attributes, Interner};
 use gingham_bgp::config::{AsnWidth, NextHopMode};
 use gingham_bgp::export::{Audience, Borders, Profile};
+use gingham_bgp::policy::{Action, AsPathMatch, Rule, Verdict};
 use gingham_bgp::rib::{
     Freshness, Import, Loss, Path, Ranked, Selection, Source, SourceKind, Standing,
 };
@@ -61,6 +62,21 @@ pub(crate) fn external() -> Profile {
         },
         codec: codec(PeerKind::External),
         ..clients()
+    }
+}
+
+/// A rule that accepts all, with these changes.
+pub(crate) fn accept(name: &str, actions: Vec<Action>) -> Rule {
+    Rule {
+        name: name.into(),
+        prefixes: vec![],
+        origin_nodes: vec![],
+        communities: vec![],
+        large_communities: vec![],
+        as_path: AsPathMatch::default(),
+        next_hops: vec![],
+        then: Verdict::Accept,
+        actions,
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) struct Offers {
 impl Offers {
     pub(crate) fn offer(&mut self, group: &mut Group, prefix: Prefix, selection: Selection) {
         group.offer(prefix, &selection);
+        self.note(prefix, selection);
+    }
+
+    /// Takes note of what was offered.
+    pub(crate) fn note(&mut self, prefix: Prefix, selection: Selection) {
         self.now.insert(prefix, selection.clone());
         self.ever.push((prefix, selection));
     }
@@ -154,6 +159,10 @@ impl Member {
                 return;
             }
         }
+    }
+
+    pub(crate) fn nlri(&self) -> impl Iterator<Item = Nlri> {
+        self.paths.keys().copied()
     }
 
     pub(crate) fn view(&self) -> View {

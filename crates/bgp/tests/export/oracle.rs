@@ -1,14 +1,16 @@
 //! Law: whatever happens in whatever order, a member that has read all knows what the naive model says,
 //! was never told anything else, and knows the table exactly when it is told that this was all.
 
-use crate::given::{add_path_clients, borders, clients, ranked, slash_24, version};
+use crate::given::{accept, add_path_clients, borders, clients, ranked, slash_24, version};
 use crate::model::{Member, Offers, View};
 use gingham_bgp::PeerId;
 use gingham_bgp::export::{Group, Profile};
+use gingham_bgp::policy::{Filter, PrefixRange, Rule, Verdict};
 use gingham_bgp::rib::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const PEERS: u32 = 5;
 const PREFIXES: u32 = 6;
@@ -21,6 +23,8 @@ enum Step {
     Shed,
     /// A peer comes, or asks for everything again.
     Join(u32),
+    /// A peer moves to the other group.
+    Move(u32),
     /// A peer goes, and knows nothing when it is back.
     Leave(u32),
     /// A peer reads so many slices of so many octets.
@@ -35,27 +39,36 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Flush),
         2 => Just(Step::Shed),
         2 => peer.clone().prop_map(Step::Join),
+        1 => peer.clone().prop_map(Step::Move),
         1 => peer.clone().prop_map(Step::Leave),
         6 => (peer, 1..4usize, 1..300usize).prop_map(|(peer, slices, max)| Step::Read(peer, slices, max)),
     ]
 }
 
+/// Two groups of peers, one of which hears of every other prefix only.
 struct World {
-    group: Group,
+    groups: [Group; 2],
     offers: Offers,
-    members: BTreeMap<u32, (Member, Expected)>,
+    members: BTreeMap<u32, Seat>,
 }
 
-/// What a member must know when the border behind its table is read.
-struct Expected {
+/// A member, its group, and what it must know when the border behind its table is read.
+struct Seat {
+    member: Member,
+    group: usize,
     ends: usize,
     view: View,
 }
 
 impl World {
     fn new(profile: Profile, least_held: usize) -> Self {
+        let picky = Profile {
+            filter: Some(Arc::new(even())),
+            ..profile.clone()
+        };
+        let group = |profile| Group::new(profile).with_least_held(least_held);
         World {
-            group: Group::new(profile).with_least_held(least_held),
+            groups: [profile, picky].map(group),
             offers: Offers::default(),
             members: BTreeMap::new(),
         }
@@ -65,18 +78,21 @@ impl World {
         match step {
             Step::Offer(prefix, paths) => {
                 let selection = ranked(distinct(paths));
-                self.offers
-                    .offer(&mut self.group, slash_24(prefix), selection);
+                for group in &mut self.groups {
+                    group.offer(slash_24(prefix), &selection);
+                }
+                self.offers.note(slash_24(prefix), selection);
             }
-            Step::Flush => {
-                self.group.flush();
-            }
-            Step::Shed => self.group.shed(),
+            Step::Flush => self.groups.iter_mut().for_each(|group| {
+                group.flush();
+            }),
+            Step::Shed => self.groups.iter_mut().for_each(Group::shed),
             Step::Join(peer) => self.join(peer),
+            Step::Move(peer) => self.change_group(peer),
             Step::Leave(peer) => {
-                self.group.leave(PeerId(peer));
-                if let Some((mut member, _)) = self.members.remove(&peer) {
-                    assert_eq!(member.cursor.next(usize::MAX), None);
+                if let Some(mut seat) = self.members.remove(&peer) {
+                    self.groups[seat.group].leave(PeerId(peer));
+                    assert_eq!(seat.member.cursor.next(usize::MAX), None);
                 }
             }
             Step::Read(peer, slices, max) => (0..slices).for_each(|_| self.read(peer, max)),
@@ -84,49 +100,102 @@ impl World {
     }
 
     fn join(&mut self, peer: u32) {
-        let cursor = self.group.join(PeerId(peer), borders());
-        let view = self.offers.view(self.group.profile(), PeerId(peer));
-        let member = match self.members.remove(&peer) {
-            Some((mut known, _)) => {
-                known.cursor = cursor;
-                known
+        let known = self.members.remove(&peer);
+        let group = known.as_ref().map_or(0, |seat| seat.group);
+        let cursor = self.groups[group].join(PeerId(peer), borders());
+        let member = match known {
+            Some(Seat { mut member, .. }) => {
+                member.cursor = cursor;
+                member
             }
-            None => Member::new(&self.group, PeerId(peer), cursor),
+            None => Member::new(&self.groups[group], PeerId(peer), cursor),
         };
-        let ends = member.ends + 1;
-        self.members.insert(peer, (member, Expected { ends, view }));
+        self.seat(member, group);
+    }
+
+    fn change_group(&mut self, peer: u32) {
+        let Some(Seat {
+            mut member, group, ..
+        }) = self.members.remove(&peer)
+        else {
+            return;
+        };
+        let [first, second] = &mut self.groups;
+        let (from, to) = if group == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        member.cursor = to.join_from(from, PeerId(peer), borders());
+        self.seat(member, 1 - group);
+    }
+
+    fn seat(&mut self, member: Member, group: usize) {
+        let view = self.offers.view(self.groups[group].profile(), member.peer);
+        let seat = Seat {
+            group,
+            ends: member.ends + 1,
+            view,
+            member,
+        };
+        self.members.insert(seat.member.peer.0, seat);
     }
 
     fn read(&mut self, peer: u32, max: usize) {
-        let Some((member, expected)) = self.members.get_mut(&peer) else {
+        let Some(seat) = self.members.get_mut(&peer) else {
             return;
         };
+        let group = &mut self.groups[seat.group];
+        let member = &mut seat.member;
         if member.cursor.is_cut_off() {
-            self.group.catch_up(&mut member.cursor);
-            expected.view = self.offers.view(self.group.profile(), member.peer);
+            group.catch_up(&mut member.cursor);
+            seat.view = self.offers.view(group.profile(), member.peer);
         }
         let before = member.ends;
         let announced = member.read(max.max(40)).unwrap_or_default();
         for (prefix, attributes) in &announced {
             let said = (*prefix, attributes);
-            assert!(self.offers.ever(self.group.profile(), member.peer, said));
+            assert!(self.offers.ever(group.profile(), member.peer, said));
         }
         if member.ends > before {
-            assert_eq!(member.ends, expected.ends, "one border for one table");
-            assert_eq!(member.view(), expected.view, "at the end of the table");
+            assert_eq!(member.ends, seat.ends, "one border for one table");
+            assert_eq!(member.view(), seat.view, "at the end of the table");
         }
     }
 
     fn settle(&mut self) {
-        self.group.flush();
-        for (member, expected) in self.members.values_mut() {
-            member.read_all(&mut self.group);
-            let wanted = self.offers.view(self.group.profile(), member.peer);
-            assert_eq!(member.view(), wanted);
-            assert_eq!(member.ends, expected.ends);
+        for group in &mut self.groups {
+            group.flush();
+            assert_eq!(group.told().count(), group.len());
         }
-        let told: usize = self.group.told().count();
-        assert_eq!(told, self.group.len());
+        for seat in self.members.values_mut() {
+            let group = &mut self.groups[seat.group];
+            let member = &mut seat.member;
+            member.read_all(group);
+            assert_eq!(
+                member.view(),
+                self.offers.view(group.profile(), member.peer)
+            );
+            assert_eq!(member.ends, seat.ends);
+            let told = group.told_to(member.peer).map(|(nlri, _)| nlri);
+            assert!(told.eq(member.nlri()));
+        }
+    }
+}
+
+/// Accepts every other prefix.
+fn even() -> Filter {
+    let prefixes = (0..PREFIXES).step_by(2).map(|index| PrefixRange {
+        prefix: slash_24(index),
+        min_length: None,
+        max_length: None,
+    });
+    Filter {
+        rules: vec![Rule {
+            prefixes: prefixes.collect(),
+            ..accept("even", vec![])
+        }],
+        otherwise: Verdict::Reject,
     }
 }
 

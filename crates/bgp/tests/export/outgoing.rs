@@ -1,10 +1,12 @@
 //! Each rule of what peers are told: one row.
 
-use crate::given::{ASN, CLUSTER, SELF, address, clients, codec, external, path, slash_24, source};
+use crate::given::{
+    ASN, CLUSTER, SELF, accept, address, clients, codec, external, path, slash_24, source,
+};
 use gingham_bgp::attributes::{AsPath, Attributes, Community, ExtendedCommunity, LargeCommunity};
 use gingham_bgp::config::NextHopMode;
 use gingham_bgp::export::{Audience, Profile, outgoing};
-use gingham_bgp::policy::{Action, Filter, Rule, Verdict};
+use gingham_bgp::policy::{Action, Filter, Verdict};
 use gingham_bgp::rib::{Freshness, Import, Path, Refusal, SourceKind};
 use gingham_bgp::wire::PeerKind;
 use gingham_bgp::{Asn, RouterId};
@@ -27,17 +29,7 @@ fn internals() -> Profile {
 }
 
 fn filter(actions: Vec<Action>) -> Arc<Filter> {
-    let rules = vec![Rule {
-        name: "all".into(),
-        prefixes: vec![],
-        origin_nodes: vec![],
-        communities: vec![],
-        large_communities: vec![],
-        as_path: Default::default(),
-        next_hops: vec![],
-        then: Verdict::Accept,
-        actions,
-    }];
+    let rules = vec![accept("all", actions)];
     let otherwise = Verdict::Reject;
     Arc::new(Filter { rules, otherwise })
 }
