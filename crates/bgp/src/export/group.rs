@@ -253,13 +253,6 @@ impl Group {
             .map(|(nlri, path)| (nlri, path.attributes.clone()))
     }
 
-    /// What one member is told, sorted: all but its own paths.
-    pub fn told_to(&self, peer: PeerId) -> impl Iterator<Item = (Nlri, &Interned)> + '_ {
-        let told = self.table.told();
-        told.filter(move |(_, told)| told.path.source != peer)
-            .map(|(nlri, told)| (nlri, &told.path.attributes))
-    }
-
     /// Octets of log in memory, whoever keeps them alive.
     pub fn held(&self) -> usize {
         self.log.held()

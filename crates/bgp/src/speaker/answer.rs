@@ -94,7 +94,7 @@ impl Core {
             told.extend(group.told_to(id).map(|(nlri, attributes)| ToldReport {
                 prefix: nlri.prefix,
                 path_id: nlri.path_id,
-                attributes: AttributesReport::of(attributes),
+                attributes: AttributesReport::of(&attributes),
             }));
         }
         Ok(told)

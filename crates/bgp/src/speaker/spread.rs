@@ -22,12 +22,11 @@ impl Spread {
             for prefix in of_family(rib, profile.family) {
                 group.offer(prefix, &rib.select(prefix));
             }
-            group.flush();
             group
         });
     }
 
-    /// Makes a peer a member of an open group.
+    /// Makes a peer a member of the group of its profile, or tells a member everything again.
     pub(super) fn join(
         &mut self,
         peer: PeerId,
@@ -36,6 +35,27 @@ impl Spread {
     ) -> Option<Cursor> {
         let group = self.groups.get_mut(profile)?;
         Some(group.join(peer, borders))
+    }
+
+    /// Moves a member to another group: what it may know from the one before and is not told in the
+    /// other is withdrawn.
+    pub(super) fn change(
+        &mut self,
+        peer: PeerId,
+        (from, to): (&Arc<Profile>, &Arc<Profile>),
+        borders: Borders,
+    ) -> Option<Cursor> {
+        let Some(mut before) = self.groups.remove(from) else {
+            return self.join(peer, to, borders);
+        };
+        let cursor = self
+            .groups
+            .get_mut(to)
+            .map(|group| group.join_from(&mut before, peer, borders));
+        if !before.is_empty() {
+            self.groups.insert(Arc::clone(from), before);
+        }
+        cursor
     }
 
     /// Takes a peer out of a group; a group without members goes.

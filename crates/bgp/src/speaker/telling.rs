@@ -8,8 +8,7 @@ use crate::export::{Audience, Borders, Profile};
 use crate::rib::SourceKind;
 use crate::session::{Negotiated, RefreshKind};
 use crate::wire::{Codec, RefreshPart};
-use crate::{Moment, Nlri, PeerId, wire};
-use bytes::Bytes;
+use crate::{Moment, PeerId, wire};
 use gingham_model::Family;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -59,9 +58,8 @@ impl Core {
         self.join(id, family, borders);
     }
 
-    /// Puts a peer into the group its profile belongs to. When it moves from another, what it was told
-    /// there and is not told here is withdrawn first.
-    pub(super) fn join(&mut self, id: PeerId, family: Family, mut borders: Borders) {
+    /// Puts a peer into the group its profile belongs to, or tells it everything again if it is there.
+    pub(super) fn join(&mut self, id: PeerId, family: Family, borders: Borders) {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
@@ -72,32 +70,22 @@ impl Core {
         let profile = Arc::new(profile(&self.config, peer, &session.negotiated, family));
         let before = session.groups.get(&family).cloned();
         self.spread.open(&self.rib, &profile);
-        if let Some(old) = &before {
-            let told = self.told_by(id, old);
-            let still = self.told_by(id, &profile);
-            let gone = withdrawals(&profile.codec, &told, &still);
-            borders.before = join_frames(gone, borders.before);
-            self.spread.leave(id, old);
-        }
-        let Some(cursor) = self.spread.join(id, &profile, borders) else {
+        let cursor = match before.filter(|before| *before != profile) {
+            Some(before) => self.spread.change(id, (&before, &profile), borders),
+            None => self.spread.join(id, &profile, borders),
+        };
+        let Some(cursor) = cursor else {
             return;
         };
-        if let Some(session) = self
+        let session = self
             .peers
             .get_mut(&id)
-            .and_then(|peer| peer.session.as_mut())
-        {
+            .and_then(|peer| peer.session.as_mut());
+        if let Some(session) = session {
             session.groups.insert(family, profile);
         }
         self.effects
             .push(Effect::Follow(connection, family, cursor));
-    }
-
-    fn told_by(&mut self, id: PeerId, profile: &Arc<Profile>) -> BTreeSet<Nlri> {
-        let Some(group) = self.spread.group(profile) else {
-            return BTreeSet::new();
-        };
-        group.told_to(id).map(|(nlri, _)| nlri).collect()
     }
 
     /// The restart is over: every peer is told what there is.
@@ -115,21 +103,6 @@ impl Core {
         session.map_or_else(BTreeSet::new, |session| {
             session.negotiated.codec.families.clone()
         })
-    }
-}
-
-/// What of `told` is not in `still`, as messages.
-fn withdrawals(codec: &Codec, told: &BTreeSet<Nlri>, still: &BTreeSet<Nlri>) -> Option<Bytes> {
-    let gone: Vec<Nlri> = told.difference(still).copied().collect();
-    let mut frames = Vec::new();
-    wire::pack_unreach(codec, &gone, &mut frames);
-    (!frames.is_empty()).then(|| frames.into())
-}
-
-fn join_frames(first: Option<Bytes>, second: Option<Bytes>) -> Option<Bytes> {
-    match (first, second) {
-        (Some(first), Some(second)) => Some([first, second].concat().into()),
-        (first, second) => first.or(second),
     }
 }
 
