@@ -156,3 +156,13 @@ pub enum Decision {
     /// Does not go on, because of this rule; `None` when no rule matched.
     Reject(Option<String>),
 }
+
+impl Decision {
+    /// Whether the path goes on.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Decision::Accept | Decision::Change(_) => Verdict::Accept,
+            Decision::Reject(_) => Verdict::Reject,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow, bail};
 use gingham_bgp::config::Announcement;
+use gingham_bgp::policy::Filter;
 use gingham_bgp::session::Farewell;
 use gingham_bgp::speaker::Handle;
 use serde::Serialize;
@@ -54,6 +55,10 @@ async fn command(line: &str, handle: &Handle, config: &Path) -> anyhow::Result<V
         "rib" if rest.is_empty() => value(&handle.rib(None).await?),
         "rib" => value(&handle.rib(Some(rest.parse()?)).await?),
         "told" => value(&handle.told(name).await?),
+        "try" => {
+            let filter: Filter = serde_json::from_str(rest)?;
+            value(&handle.try_filter(filter).await?)
+        }
         "announce" => {
             let announcement: Announcement = serde_json::from_str(rest)?;
             done(handle.announce(announcement).await?)

@@ -23,8 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(
     after_help = "The control socket takes one line and answers with one JSON document:\n  \
-    peers, rib [PREFIX], told PEER, announce JSON, withdraw PREFIX, refresh PEER,\n  \
-    start PEER, shutdown PEER [TEXT], reset PEER [TEXT], reload, stop"
+    peers, rib [PREFIX], told PEER, try FILTER-JSON, announce JSON, withdraw PREFIX,\n  \
+    refresh PEER, start PEER, shutdown PEER [TEXT], reset PEER [TEXT], reload, stop"
 )]
 struct Arguments {
     /// The configuration, as YAML.

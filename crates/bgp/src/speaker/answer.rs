@@ -1,10 +1,12 @@
 //! The core's answers to questions.
 
 use super::core::Core;
-use super::handle::CommandError;
+use super::handle::{Command, CommandError};
 use super::report::{
-    AttributesReport, FamilyReport, NegotiatedReport, PeerReport, PrefixReport, ToldReport, prefix,
+    AttributesReport, FamilyReport, NegotiatedReport, PeerReport, PrefixReport, ToldReport,
+    TrialReport, prefix,
 };
+use crate::policy::{self, Decision, Filter};
 use crate::rib::{Freshness, Import, Path};
 use crate::session::{Event, Farewell, Negotiated};
 use crate::{Moment, PeerId};
@@ -12,6 +14,62 @@ use gingham_model::{Family, Prefix};
 use std::collections::BTreeMap;
 
 impl Core {
+    /// Does what it is asked. Whoever asked may have gone: then nobody hears the answer.
+    pub(super) fn obey(&mut self, now: Moment, command: Command) {
+        match command {
+            Command::Peers(reply) => drop(reply.send(self.report_peers(now))),
+            Command::Rib(prefix, reply) => drop(reply.send(self.report_rib(prefix))),
+            Command::Told(name, reply) => drop(reply.send(self.report_told(&name))),
+            Command::Try(filter, reply) => drop(reply.send(self.report_trial(&filter))),
+            Command::Announce(announcement, reply) => {
+                self.announce(&announcement);
+                let _ = reply.send(());
+            }
+            Command::Withdraw(prefix, reply) => drop(reply.send(self.command_withdraw(prefix))),
+            Command::Refresh(name, reply) => drop(reply.send(self.command_refresh(&name))),
+            Command::Start(name, reply) => drop(reply.send(self.command(now, &name, None))),
+            Command::Stop(name, farewell, reply) => {
+                drop(reply.send(self.command(now, &name, Some(farewell))));
+            }
+            Command::Configure(config, reply) => drop(reply.send(self.configure(now, *config))),
+            Command::Reach(next_hop, reach, reply) => {
+                self.rib.set_reach(next_hop, reach);
+                let _ = reply.send(());
+            }
+            // The loop ends the speaker.
+            Command::End(..) => {}
+        }
+    }
+
+    /// What a filter would do with every path peers have sent; the RIB stays as it is.
+    fn report_trial(&self, filter: &Filter) -> Vec<TrialReport> {
+        let learned: Vec<(Prefix, &Path)> = self
+            .peers
+            .keys()
+            .flat_map(|id| self.rib.of_peer(*id))
+            .collect();
+        let trials = policy::dry_run(filter, learned.iter().copied());
+        let mut reports: Vec<TrialReport> = learned
+            .iter()
+            .zip(trials)
+            .map(|((prefix, path), trial)| TrialReport {
+                prefix: *prefix,
+                peer: self.name(path),
+                path_id: path.path_id,
+                verdict: trial.decision.verdict(),
+                rule: trial.rule,
+                attributes: match &trial.decision {
+                    Decision::Change(changed) => Some(AttributesReport::of(changed)),
+                    _ => None,
+                },
+            })
+            .collect();
+        reports.sort_by(|one, other| {
+            (one.prefix, &one.peer, one.path_id).cmp(&(other.prefix, &other.peer, other.path_id))
+        });
+        reports
+    }
+
     /// Every neighbour, by name.
     pub(super) fn report_peers(&mut self, now: Moment) -> Vec<PeerReport> {
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();

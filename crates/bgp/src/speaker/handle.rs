@@ -1,8 +1,9 @@
 //! A running speaker as the rest of a program sees it.
 
 use super::learned::Learned;
-use super::report::{PeerReport, PrefixReport, ToldReport};
+use super::report::{PeerReport, PrefixReport, ToldReport, TrialReport};
 use crate::config::{Announcement, Config, ConfigError};
+use crate::policy::Filter;
 use crate::rib::Reach;
 use crate::session::Farewell;
 use gingham_model::Prefix;
@@ -48,6 +49,7 @@ pub(super) enum Command {
     Peers(Reply<Vec<PeerReport>>),
     Rib(Option<Prefix>, Reply<Vec<PrefixReport>>),
     Told(String, Reply<Result<Vec<ToldReport>, CommandError>>),
+    Try(Box<Filter>, Reply<Vec<TrialReport>>),
     Announce(Announcement, Reply<()>),
     Withdraw(Prefix, Reply<Result<(), CommandError>>),
     Refresh(String, Reply<Result<(), CommandError>>),
@@ -81,6 +83,15 @@ impl Handle {
     /// [`CommandError::UnknownPeer`].
     pub async fn told(&self, peer: String) -> Result<Vec<ToldReport>, CommandError> {
         self.ask(|reply| Command::Told(peer, reply)).await?
+    }
+
+    /// What a filter would do with every path peers have sent. Nothing changes.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`].
+    pub async fn try_filter(&self, filter: Filter) -> Result<Vec<TrialReport>, CommandError> {
+        self.ask(|reply| Command::Try(Box::new(filter), reply))
+            .await
     }
 
     /// Originates a prefix, or originates it differently.

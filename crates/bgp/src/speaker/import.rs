@@ -1,6 +1,6 @@
 //! What becomes of a path a peer announces: taken as it is, changed, or kept out with a reason.
 
-use crate::attributes::{Attributes, Interned, Interner};
+use crate::attributes::{Attributes, Community, Interned, Interner};
 use crate::config::Config;
 use crate::policy::{Decision, Filter, Subject};
 use crate::rib::{Import, Refusal, Source, SourceKind};
@@ -29,6 +29,7 @@ impl Customs<'_> {
                 _ => Import::Accepted(path.clone()),
             };
         };
+        let path = &self.graceful_shutdown(interner, path);
         let subject = Subject {
             nlri,
             attributes: path,
@@ -40,6 +41,19 @@ impl Customs<'_> {
             Decision::Change(changed) => Import::Accepted(interner.intern(*changed)),
             Decision::Reject(rule) => Import::Refused(Refusal::Filter(rule)),
         }
+    }
+
+    /// An external path about to go away is taken last, unless a filter sets its preference (RFC 8326
+    /// section 4.2).
+    fn graceful_shutdown(&self, interner: &mut Interner, path: &Interned) -> Interned {
+        let going = path.has(Community::GRACEFUL_SHUTDOWN);
+        if self.source.kind != SourceKind::External || !going {
+            return path.clone();
+        }
+        interner.intern(Attributes {
+            local_pref: Some(0),
+            ..(**path).clone()
+        })
     }
 
     /// What no filter can allow.

@@ -1,6 +1,7 @@
 //! What the speaker tells of itself, as values and as JSON.
 
 use crate::attributes::{Attributes, Community, ExtendedCommunity, LargeCommunity, Origin};
+use crate::policy::Verdict;
 use crate::rib::{Freshness, Path, Selection, SourceKind, Standing};
 use crate::session::{RefreshKind, State};
 use crate::wire::Disposition;
@@ -147,6 +148,24 @@ pub struct ToldReport {
     /// What is said of it.
     #[serde(flatten)]
     pub attributes: AttributesReport,
+}
+
+/// What a filter would do with one path.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialReport {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// The name of the peer.
+    pub peer: String,
+    /// The peer's number of the path.
+    pub path_id: u32,
+    /// Whether it would go on.
+    pub verdict: Verdict,
+    /// The rule that decides; `None` when none matches.
+    pub rule: Option<String>,
+    /// What would be said of it, where that changes.
+    pub attributes: Option<AttributesReport>,
 }
 
 /// Attributes for a listing.

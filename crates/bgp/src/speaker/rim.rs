@@ -143,7 +143,11 @@ impl Speaker {
                         let _ = reply.send(());
                         return;
                     }
-                    Some(command) => self.command(command),
+                    Some(command) => {
+                        self.count_octets();
+                        let now = self.now();
+                        self.core.obey(now, command);
+                    }
                     None => return self.end(&Farewell::Restart).await,
                 },
                 Some(arrival) = sources.arrivals.recv() => self.arrived(arrival),
@@ -369,37 +373,6 @@ impl Speaker {
             // The loop has ended when nobody hears this.
             let _ = arrivals.send(Arrival::Dialled(id, outcome)).await;
         });
-    }
-
-    fn command(&mut self, command: Command) {
-        let now = self.now();
-        let core = &mut self.core;
-        // Whoever asked may have gone: then nobody hears the answer.
-        match command {
-            Command::Peers(reply) => {
-                self.count_octets();
-                let _ = reply.send(self.core.report_peers(now));
-            }
-            Command::Rib(prefix, reply) => drop(reply.send(core.report_rib(prefix))),
-            Command::Told(name, reply) => drop(reply.send(core.report_told(&name))),
-            Command::Announce(announcement, reply) => {
-                core.announce(&announcement);
-                let _ = reply.send(());
-            }
-            Command::Withdraw(prefix, reply) => drop(reply.send(core.command_withdraw(prefix))),
-            Command::Refresh(name, reply) => drop(reply.send(core.command_refresh(&name))),
-            Command::Start(name, reply) => drop(reply.send(core.command(now, &name, None))),
-            Command::Stop(name, farewell, reply) => {
-                drop(reply.send(core.command(now, &name, Some(farewell))));
-            }
-            Command::Configure(config, reply) => drop(reply.send(core.configure(now, *config))),
-            Command::Reach(next_hop, reach, reply) => {
-                core.rib.set_reach(next_hop, reach);
-                let _ = reply.send(());
-            }
-            // Taken by the loop.
-            Command::End(..) => {}
-        }
     }
 
     /// Says goodbye to everybody and waits until it is written.
