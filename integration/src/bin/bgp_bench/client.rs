@@ -183,11 +183,11 @@ impl Client {
     }
 
     fn take(&mut self, mut bytes: &[u8], tally: &mut Tally) -> Result<()> {
-        while let Some((kind, body, rest)) = wire::split(bytes)? {
-            match kind {
+        while let Some(message) = wire::split(bytes)? {
+            match message.kind {
                 wire::UPDATE => {
                     tally.updates += 1;
-                    self.learn(body)?;
+                    self.learn(message.body)?;
                 }
                 wire::OPEN => self.send(&wire::keepalive())?,
                 wire::KEEPALIVE if self.state == State::Opening => self.state = State::Up,
@@ -200,7 +200,7 @@ impl Client {
             if self.state == State::Down {
                 return Ok(());
             }
-            bytes = rest;
+            bytes = message.rest;
         }
         self.rest.clear();
         self.rest.extend_from_slice(bytes);

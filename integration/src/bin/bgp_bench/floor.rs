@@ -4,7 +4,7 @@
 
 use crate::client::PORT;
 use crate::size::REFLECTOR;
-use crate::wire::{self, Update};
+use crate::wire::{self, Message, Update};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -151,23 +151,23 @@ impl Client {
             let mut bytes = std::mem::take(&mut self.rest);
             bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
             let mut left = &bytes[..];
-            while let Some((kind, body, rest)) = wire::split(left)? {
-                self.hear(kind, body, log)?;
-                left = rest;
+            while let Some(message) = wire::split(left)? {
+                self.hear(&message, log)?;
+                left = message.rest;
             }
             self.rest = left.to_vec();
         }
     }
 
-    fn hear(&mut self, kind: u8, body: &[u8], log: &mut Vec<u8>) -> Result<()> {
-        match kind {
+    fn hear(&mut self, message: &Message<'_>, log: &mut Vec<u8>) -> Result<()> {
+        match message.kind {
             wire::OPEN => {
                 let answer = [wire::open(REFLECTOR), wire::keepalive()].concat();
                 self.stream.write_all(&answer)?;
             }
             wire::KEEPALIVE => self.up = true,
             wire::UPDATE => {
-                let update = Update::parse(body)?;
+                let update = Update::parse(message.body)?;
                 self.announced.extend_from_slice(update.announced);
                 log.extend(wire::reflect(&update, self.address, REFLECTOR));
             }

@@ -34,31 +34,6 @@ pub(crate) enum Metric {
 pub(crate) type Sample = BTreeMap<Metric, f64>;
 
 impl Metric {
-    pub(crate) const ALL: [Metric; 22] = [
-        Metric::EstablishWall,
-        Metric::EstablishCpu,
-        Metric::EstablishMemory,
-        Metric::FloodWall,
-        Metric::FloodCpu,
-        Metric::FloodInjector,
-        Metric::FloodUpdates,
-        Metric::FloodOctets,
-        Metric::FloodMemory,
-        Metric::FloodPeak,
-        Metric::ChangeWall,
-        Metric::ChangeCpu,
-        Metric::WithdrawWall,
-        Metric::WithdrawCpu,
-        Metric::LostWall,
-        Metric::LostCpu,
-        Metric::Notifications,
-        Metric::StormUp,
-        Metric::StormFull,
-        Metric::StormCpu,
-        Metric::StormOverflows,
-        Metric::StormDrops,
-    ];
-
     /// What it is, and its unit.
     pub(crate) fn describe(self) -> (&'static str, &'static str) {
         match self {

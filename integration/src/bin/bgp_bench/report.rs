@@ -6,8 +6,11 @@ use crate::size::Size;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+
+/// What stands above the numbers.
+const HEADS: [&str; 5] = ["MIN", "MEDIAN", "MAX", "/GINGHAM", "/BEST PEER"];
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Output {
@@ -29,7 +32,7 @@ struct Spread {
     least: f64,
     median: f64,
     most: f64,
-    /// Of how many rounds.
+    /// How many rounds these are of.
     rounds: usize,
 }
 
@@ -58,30 +61,10 @@ impl Report {
         for row in self.rows() {
             if size.replace(row.size) != Some(row.size) {
                 writeln!(stdout, "\n{} (clients x prefixes of each)", row.size)?;
-                let heads = ["MIN", "MEDIAN", "MAX", "/GINGHAM", "/BEST PEER"];
-                let [min, median, max, ours, best] = heads;
-                writeln!(
-                    stdout,
-                    "{:34} {:9} {min:>10} {median:>10} {max:>10} {:4} {ours:>9} {best:>11}",
-                    "FIGURE", "WHO", "UNIT"
-                )?;
+                writeln!(stdout, "{}", line(["FIGURE", "UNIT", "WHO"], HEADS))?;
             }
-            let (mut what, unit) = row.metric.describe();
-            for (rival, spread) in &row.cells {
-                let rival = rival.to_string();
-                match spread {
-                    None => writeln!(stdout, "{what:34} {rival:9} {:>10}", "-")?,
-                    Some(spread) => {
-                        let ours = ratio(spread.median, row.ours());
-                        let best = ratio(spread.median, row.best_peer());
-                        writeln!(
-                            stdout,
-                            "{what:34} {rival:9} {:10.2} {:10.2} {:10.2} {unit:4} {ours:>9} {best:>11}",
-                            spread.least, spread.median, spread.most
-                        )?;
-                    }
-                }
-                what = "";
+            for line in row.lines() {
+                writeln!(stdout, "{line}")?;
             }
         }
         Ok(())
@@ -106,9 +89,16 @@ impl Report {
                 metric,
                 cells: self.cells(size, metric),
             };
-            Metric::ALL.map(row)
+            self.metrics(size).into_iter().map(row)
         });
         rows.collect()
+    }
+
+    /// What was measured of at least one.
+    fn metrics(&self, size: Size) -> BTreeSet<Metric> {
+        let at_size = self.samples.iter().filter(|((at, _), _)| *at == size);
+        let samples = at_size.flat_map(|(_, samples)| samples);
+        samples.flat_map(Sample::keys).copied().collect()
     }
 
     fn cells(&self, size: Size, metric: Metric) -> Vec<(Rival, Option<Spread>)> {
@@ -133,6 +123,28 @@ impl Row {
         let peers = self.cells.iter().filter(|(rival, _)| rival.is_peer());
         let medians = peers.filter_map(|(_, spread)| Some((*spread)?.median));
         medians.min_by(f64::total_cmp)
+    }
+
+    /// Only the first names the figure.
+    fn lines(&self) -> Vec<String> {
+        let (mut what, unit) = self.metric.describe();
+        let mut lines = Vec::new();
+        for (rival, spread) in &self.cells {
+            let numbers = match spread {
+                None => ["-", "", "", "", ""].map(str::to_owned),
+                Some(spread) => [
+                    number(spread.least),
+                    number(spread.median),
+                    number(spread.most),
+                    ratio(spread.median, self.ours()),
+                    ratio(spread.median, self.best_peer()),
+                ],
+            };
+            let words = numbers.each_ref().map(String::as_str);
+            lines.push(line([what, unit, &rival.to_string()], words));
+            what = "";
+        }
+        lines
     }
 
     fn json(&self) -> Vec<Value> {
@@ -163,6 +175,20 @@ impl Spread {
             rounds: values.len(),
         })
     }
+}
+
+fn line([what, unit, who]: [&str; 3], [min, median, max, ours, best]: [&str; 5]) -> String {
+    let line =
+        format!("{what:34} {unit:4} {who:8} {min:>9} {median:>9} {max:>9} {ours:>9} {best:>11}");
+    line.trim_end().to_owned()
+}
+
+/// With as many digits as say something.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 || value >= 1000.0 {
+        return format!("{value:.0}");
+    }
+    format!("{value:.2}")
 }
 
 /// How often `other` fits into it.

@@ -27,15 +27,6 @@ pub(crate) struct Launch {
 }
 
 impl Rival {
-    pub(crate) const ALL: [Rival; 6] = [
-        Rival::Gingham,
-        Rival::Bird,
-        Rival::Frr,
-        Rival::Openbgpd,
-        Rival::Gobgp,
-        Rival::Floor,
-    ];
-
     /// Whether it is one to be ahead of.
     pub(crate) fn is_peer(self) -> bool {
         !matches!(self, Rival::Gingham | Rival::Floor)
@@ -47,16 +38,6 @@ impl Rival {
         matches!(self, Rival::Bird | Rival::Openbgpd)
     }
 
-    /// Where it is, unless told; relative to the search path.
-    pub(crate) fn program(self) -> Option<&'static str> {
-        match self {
-            Rival::Bird => Some("/usr/sbin/bird"),
-            Rival::Frr => Some("/usr/lib/frr/bgpd"),
-            Rival::Openbgpd => Some("/usr/sbin/bgpd"),
-            Rival::Gingham | Rival::Gobgp | Rival::Floor => None,
-        }
-    }
-
     /// What to do when it is missing.
     pub(crate) fn remedy(self) -> &'static str {
         match self {
@@ -66,7 +47,9 @@ impl Rival {
             Rival::Bird => "install the package bird2",
             Rival::Frr => "install the package frr",
             Rival::Openbgpd => "install the package openbgpd",
-            Rival::Gobgp => "give --gobgpd PATH, or its folder as GINGHAM_TOOLS",
+            Rival::Gobgp => {
+                "integration/tools/build.sh makes it; name it with --gobgpd PATH, or its folder in GINGHAM_TOOLS"
+            }
             Rival::Floor => "it is part of the bench",
         }
     }

@@ -33,6 +33,9 @@ pub(crate) struct Run<'a> {
     pub(crate) storm: Duration,
 }
 
+/// Whether it was done in time.
+type Phase<'a> = fn(&mut Stage<'a>) -> Result<bool>;
+
 /// The run as it goes on.
 struct Stage<'a> {
     run: &'a Run<'a>,
@@ -74,10 +77,10 @@ impl Run<'_> {
     }
 }
 
-impl Stage<'_> {
-    /// The name of the phase that took too long, if one did.
+impl<'a> Stage<'a> {
+    /// The name of the phase that took too long, if one did; there was none after it.
     fn phases(&mut self) -> Result<Option<&'static str>> {
-        let phases: [(&str, fn(&mut Self) -> Result<bool>); 6] = [
+        let phases: [(&str, Phase<'a>); 6] = [
             ("establish", Self::establish),
             ("flood", Self::flood),
             ("one change", Self::change),

@@ -24,12 +24,20 @@ const LOCAL_PREF_100: [u8; 7] = [0x40, 5, 4, 0, 0, 0, 100];
 const ORIGINATOR_ID: [u8; 3] = [0x80, 9, 4];
 const CLUSTER_LIST: [u8; 3] = [0x80, 10, 4];
 
-/// Type and body of the message at the front of `bytes`, and what follows it; `None` when it is not
-/// whole yet.
+/// A message at the front of some octets.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u8,
+    pub(crate) body: &'a [u8],
+    /// What follows it.
+    pub(crate) rest: &'a [u8],
+}
+
+/// The message at the front of `bytes`; `None` when it is not whole yet.
 ///
 /// # Errors
 /// The length cannot be right.
-pub(crate) fn split(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>> {
+pub(crate) fn split(bytes: &[u8]) -> Result<Option<Message<'_>>> {
     let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
         return Ok(None);
     };
@@ -38,7 +46,7 @@ pub(crate) fn split(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>> {
     ensure!(length >= HEADER, "a message of {length} octets");
     Ok(bytes.split_at_checked(length).map(|(message, rest)| {
         let body = message.get(HEADER..).unwrap_or_default();
-        (kind, body, rest)
+        Message { kind, body, rest }
     }))
 }
 
@@ -160,9 +168,9 @@ mod tests {
     use crate::size::{nlri, prefix};
 
     fn body(message: &[u8]) -> &[u8] {
-        let (kind, body, rest) = split(message).unwrap().unwrap();
-        assert_eq!((kind, rest), (UPDATE, &[][..]));
-        body
+        let first = split(message).unwrap().unwrap();
+        assert_eq!((first.kind, first.rest), (UPDATE, &[][..]));
+        first.body
     }
 
     #[test]
@@ -189,8 +197,9 @@ mod tests {
             assert!(split(message.get(..end).unwrap()).unwrap().is_none());
         }
         let two = [keepalive(), keepalive()].concat();
-        let (kind, body, rest) = split(&two).unwrap().unwrap();
-        assert_eq!((kind, body.len(), rest.len()), (KEEPALIVE, 0, 19));
+        let first = split(&two).unwrap().unwrap();
+        assert_eq!((first.kind, first.body.len()), (KEEPALIVE, 0));
+        assert_eq!(first.rest, keepalive());
     }
 
     #[test]

@@ -22,6 +22,8 @@ const INJECTOR: usize = 1;
 pub(crate) fn enter() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("RLIMIT_NOFILE")?;
+    let children = "/proc/thread-self/children";
+    fs::read(children).with_context(|| format!("{children}: needs CONFIG_PROC_CHILDREN"))?;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
