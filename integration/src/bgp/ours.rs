@@ -30,9 +30,13 @@ impl Daemon for Ours {
         vec![(format!("{FOLDER}/speaker.yaml"), text)]
     }
 
-    fn argv(&self, _launch: Launch) -> Result<Vec<String>> {
+    fn argv(&self, launch: Launch) -> Result<Vec<String>> {
         let mut argv = vec![Binaries::speaker()?.display().to_string()];
-        let line = format!("{FOLDER}/speaker.yaml --control {FOLDER}/control");
+        let restarted = match launch {
+            Launch::Fresh => "",
+            Launch::Again => " --restarted",
+        };
+        let line = format!("{FOLDER}/speaker.yaml --control {FOLDER}/control{restarted}");
         argv.extend(line.split(' ').map(str::to_owned));
         Ok(argv)
     }
@@ -65,8 +69,10 @@ impl Daemon for Ours {
         let mut table = Table::new();
         for shown in said.as_array().into_iter().flatten() {
             let prefix = table::prefix(shown["prefix"].as_str().context("no prefix")?)?;
-            let ours = shown["paths"].as_array().into_iter().flatten();
-            let mut paths = ours
+            let known = shown["paths"].as_array().into_iter().flatten();
+            // Kept, but not to be used: refused on import, such as what leads back to us.
+            let taken = known.filter(|path| path["standing"]["refused"].is_null());
+            let mut paths = taken
                 .map(|shown| path(shown, &peers))
                 .collect::<Result<Vec<_>>>()?;
             paths.sort();

@@ -101,7 +101,6 @@ impl Kind {
             Kind::Frr => &Frr,
             Kind::OpenBgpd => &OpenBgpd,
             Kind::GoBgp => &GoBgp,
-            Kind::Ours if std::env::var_os("GINGHAM_OURS").is_some() => &Bird, // TEMPORARY
             Kind::Ours => &Ours,
         }
     }
