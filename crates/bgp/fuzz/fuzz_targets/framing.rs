@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gingham_bgp::wire::{
-    Codec, HEADER, Message, Open, decode, encode_notification, encode_open, encode_refresh, split,
+    Codec, HEADER, Message, decode, encode_notification, encode_open, encode_refresh, split,
 };
 use gingham_bgp_fuzz::codec;
 use libfuzzer_sys::fuzz_target;
@@ -43,6 +43,8 @@ fn frames<const N: usize>(pieces: [&[u8]; N], codec: &Codec) -> Vec<Bytes> {
 
 fn read_and_write(frame: &Bytes, codec: &Codec) {
     match decode(frame, codec) {
+        // Without any family it would be of IPv4: an OPEN cannot say "of none that we know".
+        Ok(Message::Open(open)) if open.capabilities.families.is_empty() => {}
         Ok(Message::Open(open)) => {
             let again = decode(&encode_open(&open), codec);
             assert_eq!(again.map(known), Ok(known(Message::Open(open))));
@@ -70,7 +72,7 @@ fn known(message: Message) -> Message {
     match message {
         Message::Open(mut open) => {
             open.capabilities.codes.clear();
-            Message::Open(Open { ..open })
+            Message::Open(open)
         }
         other => other,
     }
