@@ -6,7 +6,7 @@ mod path;
 
 pub use community::{Community, CommunityError, ExtendedCommunity, LargeCommunity};
 pub use intern::{Interned, Interner};
-pub use path::{AsPath, Segment};
+pub use path::AsPath;
 
 use crate::{Asn, RouterId};
 use std::net::{IpAddr, Ipv4Addr};

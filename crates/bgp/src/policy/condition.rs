@@ -1,8 +1,7 @@
 //! Whether a path meets the conditions of a rule.
 
 use super::{AsPathMatch, PrefixRange, Rule, Subject};
-use crate::Asn;
-use crate::attributes::{AsPath, Segment};
+use crate::attributes::AsPath;
 use gingham_model::Prefix;
 use std::ops::RangeInclusive;
 
@@ -41,7 +40,7 @@ impl PrefixRange {
 
 impl AsPathMatch {
     fn matches(&self, path: &AsPath) -> bool {
-        let begins = leading(path).take(self.starts_with.len());
+        let begins = path.numbers().take(self.starts_with.len());
         begins.eq(self.starts_with.iter().copied())
             && self.origin.is_none_or(|asn| path.origin() == Some(asn))
             && self
@@ -49,15 +48,6 @@ impl AsPathMatch {
                 .is_none_or(|asn| path.numbers().any(|one| one == asn))
             && self.max_hops.is_none_or(|most| path.hops() <= most)
     }
-}
-
-/// The numbers in order, up to the first set: a set has none.
-fn leading(path: &AsPath) -> impl Iterator<Item = Asn> + '_ {
-    let sequences = path.0.iter().map_while(|segment| match segment {
-        Segment::Sequence(numbers) => Some(numbers),
-        Segment::Set(_) => None,
-    });
-    sequences.flat_map(|numbers| numbers.iter().copied())
 }
 
 fn any<T>(list: &[T], holds: impl FnMut(&T) -> bool) -> bool {

@@ -1,14 +1,11 @@
 //! Every condition and every action, one at a time.
 
 use super::*;
-use crate::attributes::{AsPath, Segment};
+use crate::attributes::AsPath;
 
 fn path() -> Attributes {
     Attributes {
-        as_path: AsPath(Box::new([
-            Segment::Sequence(Box::new([Asn(64601), Asn(64602)])),
-            Segment::Set(Box::new([Asn(64701), Asn(64702)])),
-        ])),
+        as_path: AsPath::sequence([64601, 64602, 64701].map(Asn)),
         communities: Box::new([Community(64512 << 16 | 7), Community::NO_EXPORT]),
         large_communities: Box::new([LargeCommunity([64512, 1, 2])]),
         ..Attributes::originated("10.1.0.11".parse().unwrap())

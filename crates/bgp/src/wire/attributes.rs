@@ -2,7 +2,7 @@
 
 use super::{Codec, PeerKind};
 use crate::attributes::{
-    Aggregator, AsPath, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin, Segment,
+    Aggregator, AsPath, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
     UnknownAttribute,
 };
 use crate::{Asn, RouterId};
@@ -77,14 +77,9 @@ fn read_origin(origin: wire::Origin) -> Origin {
     }
 }
 
+/// A path of sequences alone: the codec refuses sets (RFC 9774).
 fn read_path(path: &wire::AsPath) -> AsPath {
-    let segment = |segment: &wire::AsPathSegment| match segment {
-        wire::AsPathSegment::AsSequence(list) => {
-            Segment::Sequence(list.iter().copied().map(Asn).collect())
-        }
-        wire::AsPathSegment::AsSet(list) => Segment::Set(list.iter().copied().map(Asn).collect()),
-    };
-    AsPath(path.segments.iter().map(segment).collect())
+    AsPath::sequence(path.asns().map(Asn))
 }
 
 /// Everything but what holds prefixes, by type code. NEXT_HOP is written where a next hop is given
@@ -146,13 +141,11 @@ fn write_origin(origin: Origin) -> wire::Origin {
 }
 
 fn write_path(path: &AsPath) -> wire::AsPath {
-    let numbers = |list: &[Asn]| list.iter().map(|asn| asn.0).collect();
-    let segment = |segment: &Segment| match segment {
-        Segment::Sequence(list) => wire::AsPathSegment::AsSequence(numbers(list)),
-        Segment::Set(list) => wire::AsPathSegment::AsSet(numbers(list)),
-    };
+    let numbers: Vec<u32> = path.numbers().map(|asn| asn.0).collect();
+    // A segment counts its numbers in one octet.
+    let segments = numbers.chunks(255).map(<[u32]>::to_vec);
     wire::AsPath {
-        segments: path.0.iter().map(segment).collect(),
+        segments: segments.map(wire::AsPathSegment::AsSequence).collect(),
     }
 }
 

@@ -31,7 +31,7 @@ pub enum PackError {
         /// The family of the prefixes.
         family: Family,
     },
-    /// A value that must not be sent: AS_SET (RFC 9774), AS 0 (RFC 7607).
+    /// A value that must not be sent: AS 0 (RFC 7607).
     #[error("attributes: {0}")]
     Forbidden(String),
 }

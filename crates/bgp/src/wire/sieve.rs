@@ -29,6 +29,10 @@ pub(super) struct Sieved {
     pub(super) reaches: bool,
 }
 
+/// Optional attributes that are not transitive, whatever a peer's flags say: Traffic Engineering
+/// (RFC 5543), AIGP (RFC 7311), BGPsec_Path (RFC 8205) and Edge Metadata are not passed on.
+const NEVER_TRANSITIVE: [u8; 4] = [24, 26, 33, 42];
+
 /// One attribute.
 struct Raw<'a> {
     flags: u8,
@@ -137,7 +141,7 @@ impl Sieved {
                 update_error(update_subcode::MALFORMED_ATTRIBUTE_LIST, &[]),
                 format!("attribute {} again", raw.code),
             ));
-        } else if raw.flags & CLASS == CLASS {
+        } else if raw.flags & CLASS == CLASS && !NEVER_TRANSITIVE.contains(&raw.code) {
             self.unknown.push(UnknownAttribute {
                 code: raw.code,
                 value: raw.value.into(),

@@ -2,7 +2,7 @@
 
 use crate::given::{Given, as_path, id, intern, internal, ip};
 use crate::model::{Key, Model};
-use gingham_bgp::attributes::{AsPath, Attributes, Community, Origin, Segment};
+use gingham_bgp::attributes::{AsPath, Attributes, Community, Origin};
 use gingham_bgp::rib::{
     Freshness, Import, Path, Reach, Refusal, Rib, Selection, SourceKind, Standing,
 };
@@ -94,13 +94,11 @@ fn given() -> impl Strategy<Value = Given> {
 
 /// Few values each, so that every step of the decision comes to decide.
 fn attributes() -> impl Strategy<Value = Attributes> {
-    let set = AsPath([Segment::Set([Asn(1), Asn(2)].into())].into());
     let as_paths = vec![
         AsPath::default(),
         as_path([1]),
         as_path([2]),
         as_path([1, 2]),
-        set,
     ];
     let communities = vec![
         Community::LLGR_STALE,

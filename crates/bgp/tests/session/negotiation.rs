@@ -36,6 +36,7 @@ fn with_add_path(families: &[Family], receive: bool, send: bool) -> Plan {
     let settings = FamilySettings {
         add_path: AddPath { receive, send },
         max_prefixes: None,
+        ..FamilySettings::default()
     };
     let mut plan = plan();
     plan.families = families.iter().map(|family| (*family, settings)).collect();
