@@ -85,7 +85,7 @@ impl Group {
     /// queued before: this takes its place.
     ///
     /// The best path if the profile has room for one, else so many usable paths with distinct next hops,
-    /// the best first, of those members may be told ([`outgoing`]).
+    /// the best first, of those members may be told ([`outgoing()`]).
     pub fn offer(&mut self, prefix: Prefix, selection: &Selection) {
         let mut paths: Vec<Wanted> = Vec::new();
         if self.profile.paths <= 1 || self.numbering() == Numbering::Plain {
@@ -242,15 +242,15 @@ impl Group {
 
     /// What members are told, sorted; each member all but its own paths.
     pub fn told(&self) -> impl Iterator<Item = (Nlri, Interned)> + '_ {
-        self.told_to(PeerId::LOCAL)
+        let told = self.table.told();
+        told.map(|(nlri, told)| (nlri, told.path.attributes.clone()))
     }
 
     /// What this member is told, sorted: its Adj-RIB-Out.
     pub fn told_to(&self, peer: PeerId) -> impl Iterator<Item = (Nlri, Interned)> + '_ {
-        let others = move |told: &Wanted| peer == PeerId::LOCAL || told.source != peer;
-        let told = self.table.told().map(|(nlri, told)| (nlri, &told.path));
-        told.filter(move |(_, path)| others(path))
-            .map(|(nlri, path)| (nlri, path.attributes.clone()))
+        let told = self.table.told();
+        told.filter(move |(_, told)| told.path.source != peer)
+            .map(|(nlri, told)| (nlri, told.path.attributes.clone()))
     }
 
     /// Octets of log in memory, whoever keeps them alive.

@@ -90,9 +90,9 @@ impl Packer<'_> {
         }
     }
 
-    /// Withdraws from all but the source if it is one. Several share their frames: that a source is told
-    /// not to use what it was never told changes nothing (RFC 4271 section 9.1.4), and costs less than
-    /// frames of its own for each.
+    /// Withdraws from all but the source if it is one. Several share their frames: only what was
+    /// advertised before is removed (RFC 4271 section 9), so that to a source the withdrawal of its own
+    /// path means nothing, and frames of its own for each would cost everybody more.
     fn withdraw(&mut self, mut withdrawn: Vec<(Nlri, PeerId)>) {
         let Some(&(_, source)) = withdrawn.first() else {
             return;

@@ -207,3 +207,14 @@ fn numbered(
     });
     numbered.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_told_takes_little_memory() {
+        // A node of the tree is at least half full.
+        assert!(size_of::<(Nlri, Told)>() <= 48);
+    }
+}
