@@ -1,5 +1,4 @@
 //! Asks a running example speaker something, and prints the answer: `ask SOCKET rib 10.2.0.0/24`.
-#![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -30,6 +29,6 @@ fn main() -> anyhow::Result<()> {
     if let Some(error) = answer.get("error").and_then(serde_json::Value::as_str) {
         bail!("{error}");
     }
-    println!("{answer:#}");
+    writeln!(std::io::stdout(), "{answer:#}")?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use gingham_bgp::session::Farewell;
 use gingham_bgp::speaker::{self, Beginning, Options, Recorder};
 use gingham_model::Family;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,6 +44,7 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_max_level(tracing::Level::INFO)
         .init();
     let arguments = Arguments::parse();

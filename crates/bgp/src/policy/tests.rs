@@ -61,7 +61,6 @@ fn conditions_hold_or_not() {
         ("asPath: {startsWith: [64601]}", true),
         ("asPath: {startsWith: [64601, 64602]}", true),
         ("asPath: {startsWith: [64602]}", false),
-        // A set has no order: nothing begins with one of its numbers, nor ends in it.
         ("asPath: {startsWith: [64601, 64602, 64702]}", false),
         ("asPath: {origin: 64701}", true),
         ("asPath: {origin: 64602}", false),
