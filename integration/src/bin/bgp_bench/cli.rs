@@ -17,6 +17,9 @@ const TOOLS_VARIABLE: &str = "GINGHAM_TOOLS";
 const FULL: [&str; 4] = ["100x10", "500x10", "1000x2", "5000x1"];
 const QUICK: [&str; 2] = ["100x10", "500x10"];
 
+/// Who takes minutes at which size, or longer.
+const SLOW: [&str; 3] = ["gobgp@1000x2", "gobgp@5000x1", "openbgpd@5000x1"];
+
 /// Times BGP reflectors beside each other.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -44,7 +47,7 @@ pub(crate) struct Arguments {
     pub(crate) storm_limit: Duration,
     /// Who is not to be measured at which size, as it takes minutes there; repeatable, in place of
     /// the default.
-    #[arg(long, value_name = "WHO@SIZE", default_values = ["gobgp@5000x1", "openbgpd@5000x1"])]
+    #[arg(long, value_name = "WHO@SIZE", default_values = SLOW)]
     skip: Vec<String>,
     /// One round of 100x10 and 500x10, of the rivals only those that are installed.
     #[arg(long, conflicts_with_all = ["sizes", "rounds"])]

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What daemons print goes to this file, for when something fails.
+/// What a daemon prints goes to this file, for when something fails.
 const LOG: &str = "/run/bench.log";
 /// How long a start or an end may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,8 +36,7 @@ pub(crate) struct Memory {
 impl Daemon {
     /// Starts it in the calling thread's namespaces, and waits until it listens.
     pub(crate) fn start(launch: &Launch) -> Result<Self> {
-        let log = File::options().create(true).append(true).open(LOG);
-        let log = log.with_context(|| format!("opening {LOG}"))?;
+        let log = File::create(LOG).with_context(|| format!("creating {LOG}"))?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&launch.program)
@@ -130,7 +129,7 @@ impl Drop for Daemon {
     }
 }
 
-/// The end of what the daemons printed.
+/// The end of what the last daemon printed.
 pub(crate) fn log_end() -> String {
     let text = fs::read_to_string(LOG).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

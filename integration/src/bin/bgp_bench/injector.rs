@@ -111,7 +111,7 @@ impl Injector {
         for prefix in prefixes {
             self.announced.insert(*prefix);
         }
-        self.member(number)?.client.announce(med, prefixes)
+        self.step(number, |client, _, _| client.announce(med, prefixes))
     }
 
     /// Has a client take prefixes of its own back.
@@ -119,17 +119,18 @@ impl Injector {
         for prefix in prefixes {
             self.announced.remove(*prefix);
         }
-        self.member(number)?.client.withdraw(prefixes)
+        self.step(number, |client, _, _| client.withdraw(prefixes))
     }
 
     /// Ends one session for good, and its announcements with it.
     pub(crate) fn retire(&mut self, number: usize) -> Result<()> {
         let own = self.size.own(number);
         self.announced = self.announced.without(own);
-        let member = self.member(number)?;
-        member.retired = true;
-        member.client.close();
-        Ok(())
+        self.member(number)?.retired = true;
+        self.step(number, |client, _, _| {
+            client.close();
+            Ok(())
+        })
     }
 
     /// Sets what is to be reached from now on.
@@ -255,10 +256,18 @@ impl Injector {
         let member = self.members.get_mut(number).context("no such client")?;
         let before = member.client.state();
         act(&mut member.client, &mut self.buffer, &mut self.tally)?;
+        self.follow(number, before)
+    }
+
+    /// What became of a client that was in the state `before`.
+    fn follow(&mut self, number: usize, before: State) -> Result<()> {
+        let goal = self.goal;
+        let member = self.member(number)?;
         let after = member.client.state();
-        let there = member.retired || member.reached(self.goal);
-        self.missing = self.missing + usize::from(member.there) - usize::from(there);
-        member.there = there;
+        let was_there = member.there;
+        member.there = member.retired || member.reached(goal);
+        let (there, retired) = (member.there, member.retired);
+        self.missing = self.missing + usize::from(was_there) - usize::from(there);
         if before == after {
             return Ok(());
         }
@@ -266,8 +275,8 @@ impl Injector {
         self.opening -= usize::from(under_way(before));
         if after == State::Up {
             let own: Vec<_> = self.announced.among(self.size.own(number)).collect();
-            self.member(number)?.client.announce(None, &own)?;
-        } else if after == State::Down && !self.member(number)?.retired {
+            self.step(number, |client, _, _| client.announce(None, &own))?;
+        } else if after == State::Down && !retired {
             self.refused.push_back((Instant::now() + REDIAL, number));
         }
         Ok(())

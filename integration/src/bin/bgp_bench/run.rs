@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How many sessions are opened at a time with a rival that must be paced.
 const PACE: usize = 4;
-/// Whose prefix changes, and who is lost. Neither's first prefix is withdrawn before.
+/// Whose first prefix changes, and who is lost; not one that has withdrawn all of its own.
 const CHANGED: usize = 1;
 const LOST: usize = 0;
 /// Of so many prefixes, the last is withdrawn.
@@ -66,8 +66,9 @@ impl Run<'_> {
             injector: Injector::new(self.size, pace)?,
             sample: Sample::new(),
         };
-        let done = stage.phases().with_context(log_end)?;
-        if let Some(phase) = done {
+        let late = stage.phases();
+        let late = late.with_context(|| format!("it printed at the end: {}", log_end()))?;
+        if let Some(phase) = late {
             let missing = stage.injector.missing();
             say(&format!(
                 "  {phase}: {missing} clients are not there in time"
