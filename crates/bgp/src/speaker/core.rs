@@ -5,6 +5,9 @@
 //! (Moment, Event of a peer | command) ──► Core ──► [Effect]   dial, send, close, follow this log
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use super::calendar::Calendar;
 use super::import::Customs;
 use super::learned::Shared;

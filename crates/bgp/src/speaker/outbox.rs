@@ -1,5 +1,8 @@
 //! What one connection has yet to write: messages of the session first, then the log of its groups.
 
+#[cfg(test)]
+mod tests;
+
 use crate::export::Cursor;
 use crate::wire;
 use bytes::{Buf, Bytes};

@@ -1,0 +1,82 @@
+//! Peers out of ranges: which range they are of, how many there may be, and when they are forgotten.
+
+use super::lab::{Lab, open, restarting};
+
+const ONE: &str = "{asn: 64512, routerId: 10.0.0.1, listen: ['0.0.0.0:179'], filters: {all: {otherwise: accept}},
+    neighbours: [{name: known, address: 10.2.1.9, asn: 64512, connect: passive}],
+    ranges: [
+    {name: wide, prefix: 10.2.0.0/16, asn: 64512, limit: 2, families: {IPv4: {maxPrefixes: {count: 1}}}},
+    {name: narrow, prefix: 10.2.1.0/24, asn: 65001, limit: 1, import: all}]}";
+
+fn names(lab: &Lab) -> Vec<&str> {
+    let peers = lab.core.peers.values();
+    peers.map(|peer| peer.name.as_str()).collect()
+}
+
+#[test]
+fn the_longest_range_counts_and_a_neighbour_before_any() {
+    let mut lab = Lab::new(ONE);
+    let wide = lab.peer("10.2.2.2", open(64512, 2));
+    let narrow = lab.peer("10.2.1.2", open(65001, 3));
+    let known = lab.peer("10.2.1.9", open(64512, 4));
+    assert_eq!(names(&lab), ["known", "wide/10.2.2.2", "narrow/10.2.1.2"]);
+    assert!([wide, narrow, known].iter().all(|it| lab.is_open(*it)));
+    lab.announce(narrow, &["10.9.0.0/24", "10.8.0.0/24"]);
+    assert_eq!(
+        lab.table()[1],
+        "10.9.0.0/24 from narrow/10.2.1.2 via 10.2.1.2, path 65001"
+    );
+    assert!(lab.dial("10.3.0.1", open(64512, 5)).is_none(), "a stranger");
+}
+
+#[test]
+fn a_range_that_is_full_takes_nobody_until_one_is_gone() {
+    let mut lab = Lab::new(ONE);
+    let first = lab.peer("10.2.1.2", open(65001, 2));
+    assert!(
+        lab.dial("10.2.1.3", open(65001, 3)).is_none(),
+        "nor does a wider range take it"
+    );
+    lab.lose(first);
+    assert_eq!(names(&lab), ["known"]);
+    let second = lab.peer("10.2.1.3", open(65001, 3));
+    lab.announce(second, &["10.9.0.0/24"]);
+    lab.lose(second);
+    assert!(lab.table().is_empty() && names(&lab) == ["known"]);
+}
+
+#[test]
+fn a_peer_whose_routes_are_kept_is_remembered() {
+    let mut lab = Lab::new(ONE);
+    let two = lab.peer("10.2.2.2", restarting(64512, 2, false));
+    lab.announce(two, &["10.9.0.0/24"]);
+    lab.lose(two);
+    assert_eq!(
+        lab.table(),
+        ["10.9.0.0/24 from wide/10.2.2.2 via 10.2.2.2, Stale"]
+    );
+    let two = lab.peer("10.2.2.2", restarting(64512, 2, true));
+    assert_eq!(lab.table().len(), 1);
+    lab.end_of_rib(two);
+    assert!(lab.table().is_empty());
+    lab.announce(two, &["10.8.0.0/24"]);
+    lab.lose(two);
+    lab.pass(101);
+    assert!(lab.table().is_empty() && names(&lab) == ["known"]);
+    lab.peer("10.2.2.2", open(64512, 2));
+    assert_eq!(names(&lab), ["known", "wide/10.2.2.2"]);
+}
+
+#[test]
+fn a_peer_that_said_too_much_is_remembered_until_it_may_come_back() {
+    let mut lab = Lab::new(ONE);
+    let two = lab.peer("10.2.2.2", open(64512, 2));
+    lab.announce(two, &["10.9.0.0/24", "10.8.0.0/24"]);
+    assert!(!lab.is_open(two) && lab.table().is_empty());
+    let early = lab.dial("10.2.2.2", open(64512, 2)).unwrap();
+    assert!(!lab.is_open(early));
+    lab.pass(301);
+    assert_eq!(names(&lab), ["known"]);
+    let two = lab.peer("10.2.2.2", open(64512, 2));
+    assert!(lab.is_open(two));
+}

@@ -1,0 +1,126 @@
+//! What is believed of what peers say, and what external peers are told.
+
+use super::lab::{Lab, open};
+use super::world::World;
+use crate::attributes::AsPath;
+use crate::{Asn, RouterId};
+
+const ONE: &str = "{asn: 64512, routerId: 10.0.0.1, clusterId: 9.9.9.9, filters: {all: {otherwise: accept}}, neighbours: [
+    {name: in, address: 10.0.0.2, asn: 64512, connect: passive},
+    {name: ex, address: 10.0.0.3, asn: 65003, connect: passive, import: all, export: all},
+    {name: again, address: 10.0.0.4, asn: 65004, connect: passive, import: all, allowOwnAsn: 1},
+    {name: deaf, address: 10.0.0.5, asn: 65005, connect: passive}], listen: ['0.0.0.0:179']}";
+
+fn path(numbers: &[u32]) -> AsPath {
+    AsPath::sequence(numbers.iter().copied().map(Asn))
+}
+
+#[test]
+fn what_no_filter_can_allow_is_kept_out_and_says_why() {
+    let mut lab = Lab::new(ONE);
+    let inside = lab.peer("10.0.0.2", open(64512, 2));
+    let outside = lab.peer("10.0.0.3", open(65003, 3));
+    let again = lab.peer("10.0.0.4", open(65004, 4));
+    let deaf = lab.peer("10.0.0.5", open(65005, 5));
+    lab.announce_as(outside, &["10.1.0.0/24"], |it| {
+        it.as_path = path(&[65003, 64512])
+    });
+    lab.announce_as(outside, &["10.2.0.0/24"], |it| it.as_path = path(&[65099]));
+    lab.announce_as(outside, &["10.3.0.0/24"], |it| {
+        it.next_hop = [10, 0, 0, 1].into()
+    });
+    lab.announce_as(outside, &["10.4.0.0/24"], |it| {
+        it.next_hop = [10, 0, 0, 99].into()
+    });
+    lab.announce_as(again, &["10.5.0.0/24"], |it| {
+        it.as_path = path(&[65004, 64512])
+    });
+    lab.announce_as(again, &["10.6.0.0/24"], |it| {
+        it.as_path = path(&[65004, 64512, 64512])
+    });
+    lab.announce(deaf, &["10.7.0.0/24"]);
+    lab.announce_as(inside, &["10.8.0.0/24"], |it| {
+        it.originator = Some(RouterId([10, 0, 0, 1].into()))
+    });
+    lab.announce_as(inside, &["10.9.0.0/24"], |it| {
+        it.cluster_list = Box::new([RouterId([9, 9, 9, 9].into())])
+    });
+    assert_eq!(
+        lab.table(),
+        [
+            "10.1.0.0/24 from ex via 10.0.0.3, path 65003 64512, AsLoop",
+            "10.2.0.0/24 from ex via 10.0.0.3, path 65099, FirstAs",
+            "10.3.0.0/24 from ex via 10.0.0.1, path 65003, NextHop",
+            "10.4.0.0/24 from ex via 10.0.0.99, path 65003",
+            "10.5.0.0/24 from again via 10.0.0.4, path 65004 64512",
+            "10.6.0.0/24 from again via 10.0.0.4, path 65004 64512 64512, AsLoop",
+            "10.7.0.0/24 from deaf via 10.0.0.5, path 65005, NoFilter",
+            "10.8.0.0/24 from in via 10.0.0.2, by 10.0.0.1, OwnOriginator",
+            "10.9.0.0/24 from in via 10.0.0.2, through 9.9.9.9, ClusterLoop",
+        ]
+    );
+    assert_eq!(lab.heard(inside), ["10.4.0.0/24", "10.5.0.0/24"]);
+    assert!(
+        lab.heard(deaf).is_empty(),
+        "without a filter an external peer is told nothing"
+    );
+}
+
+#[test]
+fn a_path_between_two_systems_has_their_numbers_and_their_next_hops() {
+    let of = |node: u8, asn: u32, peers: &str| {
+        format!(
+            "{{asn: {asn}, routerId: 10.0.0.{node}, filters: {{all: {{otherwise: accept}}}}, neighbours: [{peers}]}}"
+        )
+    };
+    let filters = "import: all, export: all";
+    let two_peers = format!(
+        "{{name: one, address: 10.0.0.1, asn: 65001, {filters}}}, {{name: three, address: 10.0.0.3, asn: 65002}}"
+    );
+    let mut world = World::new(&[
+        (
+            1,
+            &of(
+                1,
+                65001,
+                &format!("{{name: two, address: 10.0.0.2, asn: 65002, {filters}}}"),
+            ),
+        ),
+        (2, &of(2, 65002, &two_peers)),
+        (
+            3,
+            &of(
+                3,
+                65002,
+                "{name: two, address: 10.0.0.2, asn: 65002, nextHop: own}",
+            ),
+        ),
+    ]);
+    world.announce(1, "{prefix: 10.1.0.0/24, med: 7}");
+    world.announce(3, "{prefix: 10.3.0.0/24}");
+    assert_eq!(
+        world.table(2)[0],
+        "10.1.0.0/24 from one via 10.0.0.1, path 65001"
+    );
+    assert_eq!(
+        world.table(3),
+        ["10.1.0.0/24 from two via 10.0.0.1, path 65001"]
+    );
+    assert_eq!(
+        world.table(1),
+        ["10.3.0.0/24 from two via 10.0.0.2, path 65002"]
+    );
+    world.configure(
+        2,
+        &of(
+            2,
+            65002,
+            &two_peers.replace("asn: 65002}", "asn: 65002, nextHop: own}"),
+        ),
+    );
+    assert_eq!(
+        world.table(3),
+        ["10.1.0.0/24 from two via 10.0.0.2, path 65001"]
+    );
+    assert_eq!(world.lost(2), 0, "a next hop is no reason to end a session");
+}
