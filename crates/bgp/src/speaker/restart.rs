@@ -25,9 +25,12 @@ impl Core {
         }
         for family in session.negotiated.codec.families {
             match down.keep.get(&family) {
-                // What was stale already was not confirmed by this session (RFC 4724 section 4.2).
                 Some(keep) => {
-                    self.rib.sweep(id, family);
+                    // What waited to be confirmed was not (RFC 4724 section 4.2). What a refresh had
+                    // yet to repeat is no older than the rest.
+                    if self.is_retained(id, family) {
+                        self.rib.sweep(id, family);
+                    }
                     self.rib.mark_stale(id, family);
                     let stale = Retained::Stale(now + keep.stale, keep.long_lived);
                     self.retain(id, family, Some(stale));
@@ -142,6 +145,11 @@ impl Core {
             tracing::info!("every peer has said what it has, peers are told what there is");
             self.end_deferral();
         }
+    }
+
+    fn is_retained(&self, id: PeerId, family: Family) -> bool {
+        let peer = self.peers.get(&id);
+        peer.is_some_and(|peer| peer.retained.contains_key(&family))
     }
 
     fn retain(&mut self, id: PeerId, family: Family, retained: Option<Retained>) {

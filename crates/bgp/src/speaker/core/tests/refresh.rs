@@ -71,3 +71,20 @@ fn borders_that_were_not_agreed_upon_say_nothing() {
     lab.refresh(two, RefreshPart::End);
     assert_eq!(lab.table(), ["10.2.0.0/24 from two via 10.0.0.2"]);
 }
+
+#[test]
+fn a_peer_lost_in_the_middle_of_a_refresh_still_stood_by_what_it_had_yet_to_repeat() {
+    let (mut lab, two) = lab(enhanced(restarting(64512, 2, false)));
+    lab.announce(two, &["10.2.0.0/24", "10.3.0.0/24"]);
+    lab.end_of_rib(two);
+    lab.refresh(two, RefreshPart::Begin);
+    lab.announce(two, &["10.2.0.0/24"]);
+    lab.lose(two);
+    assert_eq!(
+        lab.table(),
+        [
+            "10.2.0.0/24 from two via 10.0.0.2, Stale",
+            "10.3.0.0/24 from two via 10.0.0.2, Stale",
+        ]
+    );
+}
