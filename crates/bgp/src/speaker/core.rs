@@ -265,8 +265,9 @@ impl Core {
             negotiated,
         });
         self.confirm_retained(now, id);
-        if self.deferred.is_none() {
-            self.tell(id);
+        match self.deferred {
+            None => self.tell(id),
+            Some(_) => self.check_deferral(),
         }
     }
 

@@ -186,3 +186,17 @@ fn a_restarter_waits_for_peers_so_long_only() {
     world.run(2);
     assert_eq!(world.table(2), ["10.1.0.0/24 from one via 10.0.0.1"]);
 }
+
+#[test]
+fn restarters_do_not_wait_for_each_other() {
+    let (mut world, one) = restarter();
+    let clients: Vec<String> = [2, 3].map(super::reflection::client).into();
+    for node in [1, 2, 3] {
+        world.kill(node);
+    }
+    world.start(1, config(&one), forwarding());
+    world.start(2, config(&clients[0]), forwarding());
+    world.start(3, config(&clients[1]), forwarding());
+    world.run(6);
+    assert_eq!(world.table(2), ["10.1.0.0/24 from one via 10.0.0.1"]);
+}
