@@ -390,6 +390,6 @@ pub(super) fn customs<'a>(
         negotiated,
         source: &peer.source,
         filter: name.and_then(|name| config.filters.get(name)),
-        allow_own_asn: peer.settings.allow_own_asn,
+        settings: &peer.settings,
     }
 }

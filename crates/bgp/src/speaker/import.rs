@@ -1,7 +1,7 @@
 //! What becomes of a path a peer announces: taken as it is, changed, or kept out with a reason.
 
 use crate::attributes::{Attributes, Community, Interned, Interner};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::policy::{Decision, Filter, Subject};
 use crate::rib::{Import, Refusal, Source, SourceKind};
 use crate::session::Negotiated;
@@ -14,7 +14,7 @@ pub(super) struct Customs<'a> {
     pub(super) negotiated: &'a Negotiated,
     pub(super) source: &'a Source,
     pub(super) filter: Option<&'a Filter>,
-    pub(super) allow_own_asn: u8,
+    pub(super) settings: &'a Settings,
 }
 
 impl Customs<'_> {
@@ -60,7 +60,7 @@ impl Customs<'_> {
     fn refusal(&self, path: &Attributes) -> Option<Refusal> {
         let own = self.config.asn;
         let seen = path.as_path.numbers().filter(|asn| *asn == own).count();
-        if seen > usize::from(self.allow_own_asn) {
+        if seen > usize::from(self.settings.allow_own_asn) {
             return Some(Refusal::AsLoop);
         }
         if path.originator == Some(self.config.router_id) {
@@ -73,8 +73,14 @@ impl Customs<'_> {
         if external && path.as_path.first() != Some(self.negotiated.peer_asn) {
             return Some(Refusal::FirstAs);
         }
-        let own_address = path.next_hop == self.negotiated.ends.local.ip();
-        (own_address || !forwards(path.next_hop)).then_some(Refusal::NextHop)
+        (self.is_ours(path.next_hop) || !forwards(path.next_hop)).then_some(Refusal::NextHop)
+    }
+
+    /// Whether the peer knows this address as ours (RFC 4271 section 5.1.3).
+    fn is_ours(&self, next_hop: IpAddr) -> bool {
+        let mut told = self.settings.families.values();
+        next_hop == self.negotiated.ends.local.ip()
+            || told.any(|family| family.own_next_hop == Some(next_hop))
     }
 }
 

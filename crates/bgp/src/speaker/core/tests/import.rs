@@ -67,6 +67,18 @@ fn what_no_filter_can_allow_is_kept_out_and_says_why() {
 }
 
 #[test]
+fn the_address_that_stands_for_us_is_no_next_hop_of_a_peer() {
+    let yaml = "{asn: 64512, routerId: 10.0.0.1, listen: ['0.0.0.0:179'], neighbours: [
+        {name: in, address: 10.0.0.2, asn: 64512, connect: passive, families: {IPv4: {ownNextHop: 10.0.0.77}}}]}";
+    let mut lab = Lab::new(yaml);
+    let inside = lab.peer("10.0.0.2", open(64512, 2));
+    lab.announce_as(inside, &["10.1.0.0/24"], |it| {
+        it.next_hop = [10, 0, 0, 77].into()
+    });
+    assert_eq!(lab.table(), ["10.1.0.0/24 from in via 10.0.0.77, NextHop"]);
+}
+
+#[test]
 fn a_path_between_two_systems_has_their_numbers_and_their_next_hops() {
     let of = |node: u8, asn: u32, peers: &str| {
         format!(
