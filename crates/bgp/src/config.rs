@@ -110,6 +110,20 @@ pub struct Announcement {
     pub node: Option<NodeName>,
 }
 
+impl Config {
+    /// The range a peer that dials from this address is of: the longest around it. `None` where there
+    /// is none, or where a neighbour has the address.
+    pub fn range_of(&self, address: IpAddr) -> Option<&Range> {
+        let mut neighbours = self.neighbours.iter();
+        if neighbours.any(|neighbour| neighbour.address == address) {
+            return None;
+        }
+        let ranges = self.ranges.iter();
+        let around = ranges.filter(|range| range.prefix.contains(address));
+        around.max_by_key(|range| range.prefix.length())
+    }
+}
+
 fn default_multipath() -> usize {
     16
 }

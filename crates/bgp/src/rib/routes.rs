@@ -146,6 +146,14 @@ impl Rib {
         self.dirty.extend(affected.map(|slot| slot.prefix));
     }
 
+    /// Says how many paths may share the load of a prefix from now on, at least one.
+    pub fn set_multipath(&mut self, multipath: usize) {
+        if self.multipath != multipath {
+            self.multipath = multipath;
+            self.dirty.extend(self.table.prefixes());
+        }
+    }
+
     /// Whether [`Rib::take_dirty`] has something to give.
     pub fn is_dirty(&self) -> bool {
         !self.dirty.is_empty() || !self.next_hops.changed.is_empty()

@@ -113,9 +113,7 @@ impl Core {
         if let Some(known) = self.addresses.get(&address) {
             return Some(*known);
         }
-        let ranges = self.config.ranges.iter();
-        let inside = ranges.filter(|range| range.prefix.contains(address));
-        let range = inside.max_by_key(|range| range.prefix.length())?;
+        let range = self.config.range_of(address)?;
         let of_range = Origin::Range(range.name.clone());
         let taken = self.peers.values().filter(|peer| peer.origin == of_range);
         if taken.count() >= range.limit {

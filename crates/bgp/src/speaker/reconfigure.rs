@@ -2,11 +2,12 @@
 
 use super::core::{Core, Effect, customs};
 use super::handle::CommandError;
-use super::peer::{self, Origin, Wanted};
+use super::import::cluster;
+use super::peer::{self, Origin, Peer, Wanted};
 use crate::config::{Config, Neighbour, Settings};
-use crate::export::Borders;
+use crate::policy::Filter;
 use crate::session::{Event, Farewell};
-use crate::{Moment, PeerId};
+use crate::{Moment, PeerId, RouterId};
 use gingham_model::Prefix;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ impl Core {
     pub(super) fn configure(&mut self, now: Moment, config: Config) -> Result<(), CommandError> {
         config.check().map_err(CommandError::Config)?;
         let before = std::mem::replace(&mut self.config, config);
+        self.rib.set_multipath(self.config.multipath);
         self.reannounce(&before);
         self.remove_neighbours(now);
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
@@ -48,7 +50,7 @@ impl Core {
         let gone: Vec<PeerId> = self
             .peers
             .iter()
-            .filter(|(_, peer)| self.settings_of(&peer.name, &peer.origin).is_none())
+            .filter(|(_, peer)| self.settings_of(peer).is_none())
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
@@ -56,6 +58,7 @@ impl Core {
             self.drop_routes(id);
             self.forget(id);
         }
+        self.check_deferral();
     }
 
     fn drop_routes(&mut self, id: PeerId) {
@@ -66,18 +69,17 @@ impl Core {
 
     /// What the configuration says of a peer that is known; `None` when it is not in it any more, or
     /// somewhere else.
-    fn settings_of(&self, name: &str, origin: &Origin) -> Option<Settings> {
-        match origin {
+    fn settings_of(&self, peer: &Peer) -> Option<Settings> {
+        match &peer.origin {
             Origin::Configured(at, connect) => {
                 let mut neighbours = self.config.neighbours.iter();
-                let found = neighbours.find(|neighbour| neighbour.name == name)?;
+                let found = neighbours.find(|neighbour| neighbour.name == peer.name)?;
                 let same = address(found) == *at && found.connect == *connect;
                 same.then(|| found.settings.clone())
             }
             Origin::Range(range) => {
-                let mut ranges = self.config.ranges.iter();
-                let found = ranges.find(|known| known.name == *range)?;
-                Some(found.settings.clone())
+                let of = self.config.range_of(peer.address)?;
+                (of.name == *range).then(|| of.settings.clone())
             }
         }
     }
@@ -88,13 +90,11 @@ impl Core {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
-        let Some(settings) = self.settings_of(&peer.name, &peer.origin) else {
+        let Some(settings) = self.settings_of(peer) else {
             return;
         };
-        let (old_import, old_export) = filters(before, &peer.settings);
-        let import_changed = old_import != filters(&self.config, &settings).0;
-        let export_changed = old_export != filters(&self.config, &settings).1
-            || peer.settings.next_hop != settings.next_hop;
+        let import_changed =
+            customs_of(before, &peer.settings) != customs_of(&self.config, &settings);
         let wanted = Wanted {
             id,
             name: peer.name.clone(),
@@ -116,11 +116,7 @@ impl Core {
         if import_changed {
             self.reimport(id);
         }
-        if export_changed && self.deferred.is_none() {
-            for family in self.agreed(id) {
-                self.join(id, family, Borders::default());
-            }
-        }
+        self.regroup(id);
     }
 
     fn reimport(&mut self, id: PeerId) {
@@ -148,18 +144,11 @@ impl Core {
     }
 }
 
-/// The two filters of a peer, as they read.
-fn filters<'a>(
-    config: &'a Config,
-    settings: &Settings,
-) -> (
-    Option<&'a crate::policy::Filter>,
-    Option<&'a crate::policy::Filter>,
-) {
-    let named = |name: &Option<crate::policy::FilterName>| {
-        name.as_ref().and_then(|name| config.filters.get(name))
-    };
-    (named(&settings.import), named(&settings.export))
+/// What of a configuration decides which paths of a peer are taken.
+fn customs_of<'a>(config: &'a Config, settings: &Settings) -> (Option<&'a Filter>, u8, RouterId) {
+    let filter = settings.import.as_ref();
+    let filter = filter.and_then(|name| config.filters.get(name));
+    (filter, settings.allow_own_asn, cluster(config))
 }
 
 /// What of the settings only a new connection can follow, besides the plan.

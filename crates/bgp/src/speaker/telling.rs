@@ -88,6 +88,23 @@ impl Core {
             .push(Effect::Follow(connection, family, cursor));
     }
 
+    /// Moves a peer whose profile has changed into the groups it belongs to now.
+    pub(super) fn regroup(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let Some(session) = &peer.session else {
+            return;
+        };
+        let moved = session.groups.iter().filter(|(family, group)| {
+            profile(&self.config, peer, &session.negotiated, **family) != ***group
+        });
+        let moved: Vec<Family> = moved.map(|(family, _)| *family).collect();
+        for family in moved {
+            self.join(id, family, Borders::default());
+        }
+    }
+
     /// The restart is over: every peer is told what there is.
     pub(super) fn end_deferral(&mut self) {
         self.deferred = None;

@@ -80,3 +80,19 @@ fn a_peer_that_said_too_much_is_remembered_until_it_may_come_back() {
     let two = lab.peer("10.2.2.2", open(64512, 2));
     assert!(lab.is_open(two));
 }
+
+#[test]
+fn a_peer_that_another_range_or_a_neighbour_takes_over_begins_anew() {
+    let mut lab = Lab::new(ONE);
+    let wide = lab.peer("10.2.2.2", restarting(64512, 2, false));
+    let narrow = lab.peer("10.2.1.2", open(65001, 3));
+    lab.announce(wide, &["10.9.0.0/24"]);
+    let taken = "{name: mine, address: 10.2.2.2, asn: 64512, connect: passive}";
+    lab.configure(&ONE.replace("neighbours: [", &format!("neighbours: [{taken}, ")));
+    assert!(!lab.is_open(wide) && lab.is_open(narrow));
+    assert_eq!(names(&lab), ["known", "narrow/10.2.1.2", "mine"]);
+    assert!(lab.table().is_empty());
+    lab.configure(&ONE.replace("10.2.1.0/24", "10.2.2.0/24"));
+    assert!(!lab.is_open(narrow));
+    assert_eq!(names(&lab), ["known"]);
+}

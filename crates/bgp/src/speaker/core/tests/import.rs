@@ -79,6 +79,25 @@ fn the_address_that_stands_for_us_is_no_next_hop_of_a_peer() {
 }
 
 #[test]
+fn a_change_of_how_often_our_own_as_may_be_in_a_path_asks_anew_of_what_is_held() {
+    let mut lab = Lab::new(ONE);
+    let again = lab.peer("10.0.0.4", open(65004, 4));
+    lab.announce_as(again, &["10.5.0.0/24"], |it| {
+        it.as_path = path(&[65004, 64512])
+    });
+    assert_eq!(
+        lab.table(),
+        ["10.5.0.0/24 from again via 10.0.0.4, path 65004 64512"]
+    );
+    lab.configure(&ONE.replace("allowOwnAsn: 1", "allowOwnAsn: 0"));
+    assert_eq!(
+        lab.table(),
+        ["10.5.0.0/24 from again via 10.0.0.4, path 65004 64512, AsLoop"]
+    );
+    assert!(lab.is_open(again));
+}
+
+#[test]
 fn a_path_between_two_systems_has_their_numbers_and_their_next_hops() {
     let of = |node: u8, asn: u32, peers: &str| {
         format!(

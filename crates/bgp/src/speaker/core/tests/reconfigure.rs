@@ -91,6 +91,14 @@ fn a_filter_follows_its_peer_through_a_refresh_it_asked_for() {
 }
 
 #[test]
+fn another_cluster_is_told_to_those_who_are_reflected_to() {
+    let (mut lab, peers) = lab();
+    lab.configure(&ONE.replace("multipath: 4", "multipath: 4, clusterId: 9.9.9.9"));
+    assert!(all_open(&lab, peers));
+    assert_eq!(lab.heard(peers[1]).len(), 4);
+}
+
+#[test]
 fn announcements_are_compared_one_by_one() {
     let (mut lab, peers) = lab();
     let other = "{prefix: 10.1.1.0/24, med: 5}, {prefix: 10.1.2.0/24}]}";
@@ -111,6 +119,22 @@ fn a_configuration_that_is_refused_changes_nothing() {
     assert_eq!(lab.core.config, config(ONE));
     assert!(all_open(&lab, peers));
     assert!(peers.iter().all(|peer| lab.heard(*peer).is_empty()));
+}
+
+#[test]
+fn more_paths_may_share_the_load_from_now_on() {
+    let (mut lab, peers) = lab();
+    lab.announce(peers[2], &["10.2.0.0/24"]);
+    let shares = |lab: &Lab| {
+        lab.core
+            .rib
+            .select(prefix("10.2.0.0/24"))
+            .multipath()
+            .count()
+    };
+    assert_eq!(shares(&lab), 2);
+    lab.configure(&ONE.replace("multipath: 4", "multipath: 1"));
+    assert_eq!(shares(&lab), 1);
 }
 
 #[test]

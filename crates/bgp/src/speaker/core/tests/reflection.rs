@@ -75,6 +75,37 @@ fn a_client_that_is_lost_takes_its_paths_along_when_it_has_not_come_back_in_time
 }
 
 #[test]
+fn two_reflectors_of_one_cluster_refuse_what_the_other_reflected() {
+    let two = |node: u8, peer: u8| {
+        format!(
+            "{{asn: 64512, routerId: 10.0.0.{node}, clusterId: 9.9.9.9, neighbours: [
+                {{name: other, address: 10.0.0.{peer}, asn: 64512}},
+                {{name: client, address: 10.0.0.3, asn: 64512, role: client}}]}}"
+        )
+    };
+    let three = "{asn: 64512, routerId: 10.0.0.3, neighbours: [
+        {name: one, address: 10.0.0.1, asn: 64512}, {name: two, address: 10.0.0.2, asn: 64512}]}";
+    let mut world = World::new(&[(1, &two(1, 2)), (2, &two(2, 1)), (3, three)]);
+    world.announce(3, "{prefix: 10.3.0.0/24}");
+    assert_eq!(
+        world.table(1),
+        [
+            "10.3.0.0/24 from client via 10.0.0.3",
+            "10.3.0.0/24 from other via 10.0.0.3, by 10.0.0.3, through 9.9.9.9, ClusterLoop",
+        ]
+    );
+    assert!(world.table(3).is_empty());
+    // In clusters of their own both paths are good, and the client hears its own from neither.
+    let apart = two(2, 1).replace("9.9.9.9", "8.8.8.8");
+    world.configure(2, &apart);
+    world.run(10);
+    assert_eq!(
+        world.table(1)[1],
+        "10.3.0.0/24 from other via 10.0.0.3, by 10.0.0.3, through 8.8.8.8"
+    );
+}
+
+#[test]
 fn a_path_that_comes_home_is_refused_by_its_originator() {
     // 2 is a client of 1, 1 of 3, and 3 of 2's: a ring of three clusters.
     let ring = |node: u8, client: u8, other: u8| {
