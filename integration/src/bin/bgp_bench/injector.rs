@@ -90,7 +90,7 @@ impl Injector {
         })
     }
 
-    /// Ends all sessions without a word; then all dial.
+    /// Ends all sessions without a word; all dial with the next turn.
     pub(crate) fn redial(&mut self) {
         for member in &mut self.members {
             member.client.close();

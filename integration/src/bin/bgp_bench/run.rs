@@ -187,14 +187,14 @@ impl<'a> Stage<'a> {
     fn storm(&mut self) -> Result<bool> {
         let before = Listen::read()?;
         self.daemon.kill()?;
-        let launch = self.run.launch;
-        self.daemon = self.run.placement.start(|| Daemon::start(launch))?;
-        let start = Instant::now();
         self.injector.pace = usize::MAX;
         self.injector.redial();
         for prefix in 0..self.run.size.total() {
             self.injector.announced.insert(prefix);
         }
+        let launch = self.run.launch;
+        self.daemon = self.run.placement.start(|| Daemon::start(launch))?;
+        let start = Instant::now();
         for (goal, metric) in [
             (Goal::Up, Metric::StormUp),
             (Goal::Holding, Metric::StormFull),
