@@ -96,13 +96,13 @@ fn name(family: Family) -> &'static str {
 }
 
 fn configuration(speaker: &Speaker) -> String {
-    let mut text = "frr defaults traditional\nlog stdout\n".to_owned();
+    let mut text = "frr defaults traditional\nlog stdout informational\n".to_owned();
     for (number, origin) in speaker.originate.iter().enumerate() {
         text += &route_map(origin, number);
     }
     let _ = write!(
         text,
-        "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n \
+        "router bgp {}\n bgp router-id {}\n bgp log-neighbor-changes\n no bgp ebgp-requires-policy\n \
          no bgp network import-check\n no bgp default ipv4-unicast\n coalesce-time 0\n",
         speaker.asn, speaker.router_id
     );

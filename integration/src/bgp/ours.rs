@@ -190,7 +190,7 @@ fn family_settings(peer: &Neighbour) -> Value {
 
 fn range(range: &Range) -> Value {
     json!({
-        "name": range.prefix.to_string(),
+        "name": "range",
         "prefix": range.prefix,
         "asn": range.asn,
         "password": range.password,
