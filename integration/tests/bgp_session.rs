@@ -8,18 +8,23 @@
 mod bgp_world;
 
 use anyhow::{Context, ensure};
-use bgp_world::{OTHER_ASN, OUR_ASN, Pair, Scene, against, prefix, rich_origin, wait};
-use gingham_integration::bgp::{AsnWidth, Kind, Origin};
+use bgp_world::{OTHER_ASN, OUR_ASN, Pair, Scene, against, rich_origin, same, told, wait};
+use gingham_integration::bgp::raw::{Connection, Identity};
+use gingham_integration::bgp::{AsnWidth, Kind, Origin, Peer, Restart};
 use gingham_model::Family;
 use serde_json::Value;
 
 against! {
     bird Bird: the_peer_asks_again, we_ask_again, a_goodbye_has_a_text, too_many_prefixes_end_it,
-        two_octets_are_enough, wide_numbers_travel_behind_narrow_ones, messages_may_be_long;
+        two_octets_are_enough, messages_may_be_long;
     frr Frr: the_peer_asks_again, we_ask_again, a_goodbye_has_a_text, too_many_prefixes_end_it;
     openbgpd OpenBgpd: too_many_prefixes_end_it, two_octets_are_enough;
-    gobgp GoBgp: the_peer_asks_again, we_ask_again, too_many_prefixes_end_it;
+    gobgp GoBgp: we_ask_again, too_many_prefixes_end_it;
 }
+
+/// Type codes of attributes.
+const AS_PATH: u8 = 2;
+const AS4_PATH: u8 = 17;
 
 /// What ours says of its only peer.
 fn peer(pair: &Pair) -> anyhow::Result<Value> {
@@ -41,10 +46,23 @@ const BOTH: u64 = 100;
 
 /// A session on which nothing happens by itself.
 fn quiet(kind: Kind) -> Pair {
-    let scene = Scene::new(Family::V4, OTHER_ASN).both_sides(|peer| peer.hold_seconds = 900);
+    let mut scene = Scene::new(Family::V4, OTHER_ASN).both_sides(|peer| peer.hold_seconds = 900);
+    // Under graceful restart all of them send End-of-RIB.
+    let restart = Restart {
+        seconds: 90,
+        long_lived_seconds: 0,
+    };
+    scene.ours.restart = Some(restart);
+    scene.other.restart = Some(restart);
     let pair = scene.start(kind);
     pair.wait_established();
     pair.wait_equal(Family::V4);
+    // Asked again before that, FRR never answers.
+    wait("its End-of-RIB", || {
+        let peer = peer(&pair)?;
+        ensure!(peer["families"]["IPv4"]["endOfRib"] == true, "{peer:#}");
+        Ok(())
+    });
     pair
 }
 
@@ -54,11 +72,8 @@ fn the_peer_asks_again(kind: Kind) {
     match kind {
         Kind::Bird => pair.other.ask(&["reload", "in", "peer0"]),
         Kind::Frr => pair.other.ask(&["clear bgp * soft in"]),
-        Kind::GoBgp => {
-            let us = pair.our_address().to_string();
-            pair.other.ask(&["neighbor", &us, "softresetin"])
-        }
-        Kind::OpenBgpd | Kind::Ours => panic!("{kind:?} has no word for it"),
+        // GoBGP looks again at what it has kept; OpenBGPD 7.7 takes no refresh for IPv4.
+        Kind::GoBgp | Kind::OpenBgpd | Kind::Ours => panic!("{kind:?} does not ask"),
     }
     .unwrap();
     wait("everything is sent again", || {
@@ -94,7 +109,12 @@ fn we_ask_again(kind: Kind) {
 fn a_goodbye_has_a_text(kind: Kind) {
     let pair = Scene::new(Family::V4, OTHER_ASN).start(kind);
     let them = pair.other_address().to_string();
-    for (verb, text) in [("reset", "back soon"), ("shutdown", "disk replaced, £5")] {
+    // FRR shows no letters beyond ASCII.
+    let last = match kind {
+        Kind::Bird => "disk replaced, £5",
+        _ => "disk replaced",
+    };
+    for (verb, text) in [("reset", "back soon"), ("shutdown", last)] {
         pair.wait_established();
         pair.ours.ask(&[verb, &them, text]).unwrap();
         wait("the peer shows the text", || {
@@ -154,27 +174,28 @@ fn two_octets_are_enough(kind: Kind) {
     pair.wait_equal(Family::V4);
 }
 
-/// Ours is in an AS whose number needs four octets: in AS_PATH it is AS 23456 to this peer, and AS4_PATH
-/// says the rest. BIRD reads the capability even so.
-fn wide_numbers_travel_behind_narrow_ones(kind: Kind) {
+/// Ours is in an AS whose number needs four octets: to a peer of two it is AS 23456, and AS4_PATH says the
+/// rest (RFC 6793 section 4.2.2). No daemon here takes such a peer, so this one is handwritten.
+#[test]
+fn wide_numbers_travel_behind_narrow_ones() {
     const WIDE: u32 = 4_200_000_001;
-    let mut scene = Scene::new(Family::V4, OTHER_ASN).other_side(|us| {
-        us.asn_width = AsnWidth::Two;
-        us.asn = WIDE;
-    });
+    let mut scene = Scene::new(Family::V4, OTHER_ASN);
     scene.ours.asn = WIDE;
-    let pair = scene.start(kind);
-    pair.wait_established();
-    wait("the peer has heard the true number", || {
-        let heard = pair.at_other(Family::V4)?;
-        let paths: Vec<_> = heard
-            .values()
-            .flatten()
-            .map(|path| path.as_path.clone())
-            .collect();
-        ensure!(paths == [vec![WIDE], vec![WIDE]], "{heard:#?}");
-        Ok(())
-    });
+    let host = scene.world.host("other").unwrap();
+    let us = scene.world.host("ours").unwrap();
+    let _ours = Peer::start(Kind::Ours, &us, scene.ours).unwrap();
+    let who = Identity {
+        asn: OTHER_ASN,
+        router_id: host.v4(),
+        four_octets: false,
+    };
+    let mut connection = Connection::dial(&host, us.address(Family::V4)).unwrap();
+    connection.establish(who).unwrap();
+    let update = connection.hear_update().unwrap();
+    let trans = [[2, 1].as_slice(), &23456_u16.to_be_bytes()].concat();
+    let wide = [[2, 1].as_slice(), &WIDE.to_be_bytes()].concat();
+    assert_eq!(update.attributes.get(&AS_PATH), Some(&trans));
+    assert_eq!(update.attributes.get(&AS4_PATH), Some(&wide));
 }
 
 fn messages_may_be_long(kind: Kind) {
@@ -188,10 +209,16 @@ fn messages_may_be_long(kind: Kind) {
     scene.other.originate.push(long("10.112.0.0/24"));
     let pair = scene.start(kind);
     pair.wait_established();
-    pair.wait_equal(Family::V4);
-    assert!(
-        pair.at_other(Family::V4)
-            .unwrap()
-            .contains_key(&prefix("10.111.0.0/24").to_string())
-    );
+    let wanted = told(&pair.other, &pair.ours, Family::V4, Family::V4);
+    wait("ours has heard the long one", || {
+        same(&wanted, &pair.at_ours(Family::V4)?)
+    });
+    wait("the other has heard the long one", || {
+        let heard = pair.at_other(Family::V4)?;
+        let paths = heard.get("10.111.0.0/24").context("it is not there")?;
+        // BIRD shows a few dozen of them.
+        let shown = paths.first().map_or(0, |path| path.communities.len());
+        ensure!(shown > 10, "{shown} communities");
+        Ok(())
+    });
 }

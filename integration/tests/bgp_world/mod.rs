@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use gingham_integration::bgp::{Kind, Neighbour, Origin, Path, Peer, Speaker, Table, World};
 use gingham_integration::eventually;
 use gingham_model::{Family, Prefix};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -161,8 +161,9 @@ impl Pair {
 
 /// Whether two tables are the same; names a few prefixes where they are not.
 pub(crate) fn same(wanted: &Table, seen: &Table) -> Result<()> {
+    let all: BTreeSet<&String> = wanted.keys().chain(seen.keys()).collect();
     let differs = |prefix: &&String| wanted.get(*prefix) != seen.get(*prefix);
-    let odd: Vec<&String> = wanted.keys().chain(seen.keys()).filter(differs).collect();
+    let odd: Vec<&String> = all.into_iter().filter(differs).collect();
     let first = odd
         .first()
         .map(|prefix| (wanted.get(*prefix), seen.get(*prefix)));
