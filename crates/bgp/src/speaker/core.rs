@@ -17,7 +17,7 @@ use crate::attributes::Interner;
 use crate::config::{Config, Excess, Settings};
 use crate::export::Cursor;
 use crate::rib::{Path, Rib};
-use crate::session::{Action, ConnectionId, Ends, Event, Farewell, Negotiated, State};
+use crate::session::{Action, ConnectionId, Ends, Event, Farewell, Negotiated};
 use crate::wire::{Reach, RefreshPart, Update};
 use crate::{Moment, PeerId, wire};
 use bytes::Bytes;
@@ -102,8 +102,8 @@ impl Core {
             self.act(now, id, action);
         }
         self.settle(id);
-        if !matches!(event, Event::Start) && self.peers.get(&id).is_some_and(is_spent) {
-            self.forget(id);
+        if !matches!(event, Event::Start) {
+            self.forget_spent(id);
         }
     }
 
@@ -152,6 +152,13 @@ impl Core {
         self.peers.insert(id, Peer::new(wanted, plan));
         self.event(now, id, &Event::Start);
         id
+    }
+
+    /// Forgets a peer out of a range that nothing is left of; also where nothing came of its call.
+    pub(super) fn forget_spent(&mut self, id: PeerId) {
+        if self.peers.get(&id).is_some_and(Peer::is_spent) {
+            self.forget(id);
+        }
     }
 
     /// Forgets a peer whose session and routes are gone.
@@ -366,14 +373,6 @@ impl Core {
         self.calendar.move_to(id, peer.due, due);
         peer.due = due;
     }
-}
-
-/// Whether a peer came out of a range and nothing of it is left to wait for.
-fn is_spent(peer: &Peer) -> bool {
-    matches!(peer.origin, Origin::Range(_))
-        && peer.machine.state() < State::OpenSent
-        && peer.session.is_none()
-        && peer.deadline().is_none()
 }
 
 /// What decides on a peer's paths.

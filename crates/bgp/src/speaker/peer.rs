@@ -4,7 +4,7 @@ use super::report::Counters;
 use crate::config::{Config, Connect, FamilySettings, Role, Settings};
 use crate::export::Profile;
 use crate::rib::{Source, SourceKind};
-use crate::session::{Machine, Negotiated, Plan};
+use crate::session::{Machine, Negotiated, Plan, State};
 use crate::{Asn, Moment, PeerId, RouterId};
 use gingham_model::Family;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +122,14 @@ impl Peer {
             .chain(retained)
             .chain(refreshing)
             .min()
+    }
+
+    /// Whether it came out of a range and nothing of it is left to wait for.
+    pub(super) fn is_spent(&self) -> bool {
+        matches!(self.origin, Origin::Range(_))
+            && self.machine.state() < State::OpenSent
+            && self.session.is_none()
+            && self.deadline().is_none()
     }
 
     /// The source of paths of a session with the router of this identifier.

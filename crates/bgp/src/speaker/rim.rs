@@ -334,7 +334,7 @@ impl Speaker {
         let kind = kind(self.core.config.asn, &known.settings);
         if let Err(error) = socket::prepare_accepted(&stream, &known.settings, kind) {
             tracing::warn!(peer = known.name, %error, "connection refused");
-            return;
+            return self.core.forget_spent(peer);
         }
         let id = self.adopt(peer, stream);
         self.tell_core(peer, &Event::Accepted(id, ends));

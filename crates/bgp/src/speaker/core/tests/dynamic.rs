@@ -1,6 +1,8 @@
 //! Peers out of ranges: which range they are of, how many there may be, and when they are forgotten.
 
 use super::lab::{Lab, open, restarting};
+use crate::Moment;
+use crate::session::Ends;
 
 const ONE: &str = "{asn: 64512, routerId: 10.0.0.1, listen: ['0.0.0.0:179'], filters: {all: {otherwise: accept}},
     neighbours: [{name: known, address: 10.2.1.9, asn: 64512, connect: passive}],
@@ -43,6 +45,32 @@ fn a_range_that_is_full_takes_nobody_until_one_is_gone() {
     lab.announce(second, &["10.9.0.0/24"]);
     lab.lose(second);
     assert!(lab.table().is_empty() && names(&lab) == ["known"]);
+}
+
+#[test]
+fn a_caller_nothing_comes_of_takes_no_place() {
+    let mut lab = Lab::new(ONE);
+    let ends = Ends {
+        local: "10.0.0.1:179".parse().unwrap(),
+        remote: "10.2.1.2:40000".parse().unwrap(),
+    };
+    let caller = lab.core.caller(Moment::START, ends).unwrap();
+    lab.core.forget_spent(caller);
+    assert_eq!(names(&lab), ["known"]);
+    lab.peer("10.2.1.3", open(65001, 3));
+    let up = lab.core.caller(
+        Moment::START,
+        Ends {
+            remote: "10.2.1.3:1".parse().unwrap(),
+            ..ends
+        },
+    );
+    lab.core.forget_spent(up.unwrap());
+    assert_eq!(
+        names(&lab),
+        ["known", "narrow/10.2.1.3"],
+        "a second call ends no session"
+    );
 }
 
 #[test]
