@@ -216,23 +216,21 @@ impl Lab {
 
     pub(super) fn settle(&mut self) {
         for effect in std::mem::take(&mut self.core.effects) {
-            let (id, act): (_, Box<dyn FnOnce(&mut Line)>) = match effect {
-                Effect::Send(id, frame) => (id, Box::new(|line| line.outbox.send(frame))),
-                Effect::Follow(id, family, cursor) => {
-                    (id, Box::new(move |line| line.outbox.follow(family, cursor)))
+            match effect {
+                Effect::Send(id, frame) => self.line(id).outbox.send(frame),
+                Effect::Follow(id, family, cursor) => self.line(id).outbox.follow(family, cursor),
+                Effect::Close(id) => {
+                    self.line(id).outbox.hush();
+                    self.line(id).open = false;
                 }
-                Effect::Close(id) => (
-                    id,
-                    Box::new(|line| {
-                        line.outbox.hush();
-                        line.open = false;
-                    }),
-                ),
-                Effect::Dial(_) | Effect::MaxLength(..) | Effect::Keys => continue,
-            };
-            self.lines.get_mut(&id).map(act);
+                Effect::Dial(_) | Effect::MaxLength(..) | Effect::Keys => {}
+            }
         }
         self.core.flush();
+    }
+
+    fn line(&mut self, id: ConnectionId) -> &mut Line {
+        self.lines.get_mut(&id).unwrap()
     }
 }
 

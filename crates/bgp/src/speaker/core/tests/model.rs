@@ -30,6 +30,7 @@ pub(super) struct Model {
     pub(super) originated: BTreeSet<(At, &'static str)>,
     pub(super) strict: BTreeMap<At, Strict>,
     pub(super) cut: BTreeSet<[At; 2]>,
+    pub(super) dead: BTreeSet<At>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,7 +126,9 @@ impl Model {
     }
 
     fn out(&self, (source, route): Choice, (from, to): (At, At), prefix: &str) -> Option<Route> {
-        if self.cut.contains(&[from.min(to), from.max(to)]) || source == to {
+        let joined = !self.cut.contains(&[from.min(to), from.max(to)]);
+        let alive = !self.dead.contains(&from) && !self.dead.contains(&to);
+        if !joined || !alive || source == to {
             return None;
         }
         if are_external(from, to) {
