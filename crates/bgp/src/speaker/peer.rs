@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) machine: Machine,
     pub(super) source: Arc<Source>,
     pub(super) session: Option<Session>,
+    /// What the session before had agreed on: what is kept of it is judged by that.
+    pub(super) before: Option<Negotiated>,
     /// Families whose routes outlive their session, or wait to be confirmed by a new one.
     pub(super) retained: BTreeMap<Family, Retained>,
     pub(super) counters: Counters,
@@ -102,6 +104,7 @@ impl Peer {
             settings: wanted.settings,
             machine: Machine::new(plan, seed),
             session: None,
+            before: None,
             retained: BTreeMap::new(),
             counters: Counters::default(),
             last_error: None,

@@ -130,10 +130,11 @@ impl Core {
         let Some(peer) = peers.get(&id) else {
             return;
         };
-        let Some(session) = &peer.session else {
+        let session = peer.session.as_ref().map(|session| &session.negotiated);
+        let Some(negotiated) = session.or(peer.before.as_ref()) else {
             return;
         };
-        let customs = customs(config, peer, &session.negotiated);
+        let customs = customs(config, peer, negotiated);
         rib.reimport(id, &mut |prefix, path| {
             let nlri = crate::Nlri {
                 prefix,

@@ -23,7 +23,7 @@ impl Core {
             tracing::debug!(peer = peer.name, %family, "no longer told");
             self.spread.leave(id, profile);
         }
-        for family in session.negotiated.codec.families {
+        for &family in &session.negotiated.codec.families {
             match down.keep.get(&family) {
                 Some(keep) => {
                     // What waited to be confirmed was not (RFC 4724 section 4.2). What a refresh had
@@ -40,6 +40,9 @@ impl Core {
                     self.retain(id, family, None);
                 }
             }
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.before = Some(session.negotiated);
         }
         self.check_deferral();
     }

@@ -1,6 +1,6 @@
 //! Another configuration: only those it concerns notice, and only what changed is told.
 
-use super::lab::{Lab, open};
+use super::lab::{Lab, open, restarting};
 use super::reflection::client;
 use super::world::{World, config, prefix};
 use crate::session::ConnectionId;
@@ -59,6 +59,19 @@ fn an_import_filter_looks_anew_at_what_is_held() {
     lab.configure(ONE);
     assert_eq!(lab.heard(peers[1]), ["10.2.0.0/24"]);
     assert!(lab.heard(peers[0]).is_empty());
+}
+
+#[test]
+fn an_import_filter_looks_at_what_is_kept_of_a_peer_that_is_away() {
+    let mut lab = Lab::new(ONE);
+    let two = lab.peer("10.0.0.2", restarting(64512, 2, false));
+    lab.announce(two, &["10.2.0.0/24"]);
+    lab.lose(two);
+    lab.configure(&ONE.replace("in: {otherwise: accept}", &format!("in: {BUT_ONE}")));
+    assert_eq!(
+        lab.table(),
+        ["10.2.0.0/24 from two via 10.0.0.2, Stale, Filter(Some(\"not\"))"]
+    );
 }
 
 #[test]
