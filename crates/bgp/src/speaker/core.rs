@@ -297,10 +297,10 @@ impl Core {
         for reach in update.announced {
             self.announced(id, reach);
         }
-        self.check_limits(now, id);
         if let Some(family) = update.end_of_rib {
             self.end_of_rib(id, family);
         }
+        self.check_limits(now, id);
     }
 
     fn announced(&mut self, id: PeerId, reach: Reach) {
@@ -325,7 +325,8 @@ impl Core {
         }
     }
 
-    /// Max-prefix (RFC 4486): the session ends, or the log says so.
+    /// Max-prefix (RFC 4486): the session ends, or the log says so. While what a restart left waits to
+    /// be confirmed, there may be as much again.
     fn check_limits(&mut self, now: Moment, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else {
             return;
@@ -336,7 +337,8 @@ impl Core {
                 continue;
             };
             let held = self.rib.count(id, family);
-            if held <= limit.count as usize {
+            let times = 1 + usize::from(self.is_retained(id, family));
+            if held <= times * limit.count as usize {
                 continue;
             }
             tracing::warn!(peer = peer.name, %family, held, limit = limit.count, "too many prefixes");

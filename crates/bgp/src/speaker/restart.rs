@@ -150,7 +150,8 @@ impl Core {
         }
     }
 
-    fn is_retained(&self, id: PeerId, family: Family) -> bool {
+    /// Whether there are routes that no session stands by.
+    pub(super) fn is_retained(&self, id: PeerId, family: Family) -> bool {
         let peer = self.peers.get(&id);
         peer.is_some_and(|peer| peer.retained.contains_key(&family))
     }

@@ -112,6 +112,27 @@ fn a_peer_with_too_many_prefixes_is_left_alone_for_five_minutes_and_keeps_none()
 }
 
 #[test]
+fn what_waits_to_be_confirmed_is_not_held_against_a_peer() {
+    let (mut lab, two) = lab();
+    lab.announce(two, &["10.3.0.0/24", "10.4.0.0/24"]);
+    lab.lose(two);
+    let two = lab.peer("10.0.0.2", restarting(64512, 2, true));
+    lab.announce(two, &["10.5.0.0/24", "10.6.0.0/24", "10.7.0.0/24"]);
+    assert!(lab.is_open(two));
+    lab.end_of_rib(two);
+    assert_eq!(lab.table().len(), 3);
+    lab.lose(two);
+    let two = lab.peer("10.0.0.2", restarting(64512, 2, true));
+    lab.announce(
+        two,
+        &["10.5.0.0/24", "10.6.0.0/24", "10.8.0.0/24", "10.9.0.0/24"],
+    );
+    assert!(lab.is_open(two), "not known before it has said everything");
+    lab.end_of_rib(two);
+    assert!(!lab.is_open(two) && lab.table().is_empty());
+}
+
+#[test]
 fn long_lived_routes_are_told_to_who_knows_them_and_lose_to_any_other() {
     let mut lab = Lab::new(ONE);
     let two = lab.peer("10.0.0.2", long_lived(64512, 2, false));
