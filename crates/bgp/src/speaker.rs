@@ -18,6 +18,7 @@ mod core;
 mod doors;
 mod handle;
 mod import;
+mod known;
 mod learned;
 pub mod md5;
 mod origin;

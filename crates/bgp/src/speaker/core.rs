@@ -10,6 +10,7 @@ mod tests;
 
 use super::calendar::Calendar;
 use super::import::Customs;
+use super::known::Known;
 use super::learned::Shared;
 use super::peer::{self, Beginning, Origin, Peer, Session, Wanted};
 use super::spread::Spread;
@@ -22,7 +23,7 @@ use crate::wire::{Reach, RefreshPart, Update};
 use crate::{Moment, PeerId, wire};
 use bytes::Bytes;
 use gingham_model::Family;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// What the rim is to do.
@@ -56,7 +57,7 @@ pub(super) struct Core {
     /// section 4.1).
     pub(super) deferred: Option<Moment>,
     pub(super) effects: Vec<Effect>,
-    addresses: HashMap<IpAddr, PeerId>,
+    known: Known,
     calendar: Calendar,
     last_peer: u32,
 }
@@ -76,7 +77,7 @@ impl Core {
             learned,
             deferred: restarts.then(|| Moment::START + deferral),
             effects: Vec::new(),
-            addresses: HashMap::new(),
+            known: Known::default(),
             calendar: Calendar::default(),
             last_peer: PeerId::LOCAL.0,
             config,
@@ -110,13 +111,12 @@ impl Core {
     /// The peer whose connection this is: a neighbour, or one out of a range; `None` for a stranger.
     pub(super) fn caller(&mut self, now: Moment, ends: Ends) -> Option<PeerId> {
         let address = ends.remote.ip();
-        if let Some(known) = self.addresses.get(&address) {
-            return Some(*known);
+        if let Some(known) = self.known.at(address) {
+            return Some(known);
         }
         let range = self.config.range_of(address)?;
         let of_range = Origin::Range(range.name.clone());
-        let taken = self.peers.values().filter(|peer| peer.origin == of_range);
-        if taken.count() >= range.limit {
+        if self.known.callers(&range.name) >= range.limit {
             tracing::warn!(range = range.name, %address, limit = range.limit, "range is full, connection refused");
             return None;
         }
@@ -148,7 +148,7 @@ impl Core {
             settings,
         };
         let plan = peer::plan(&self.config, &self.beginning, &wanted);
-        self.addresses.insert(address, id);
+        self.known.add(id, address, &wanted.origin);
         self.peers.insert(id, Peer::new(wanted, plan));
         self.event(now, id, &Event::Start);
         id
@@ -167,9 +167,7 @@ impl Core {
             return;
         };
         self.calendar.move_to(id, peer.due, None);
-        if self.addresses.get(&peer.address) == Some(&id) {
-            self.addresses.remove(&peer.address);
-        }
+        self.known.remove(id, peer.address, &peer.origin);
     }
 
     /// When something is due.

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 /// The longest that news waits.
 const LONGEST: Duration = Duration::from_millis(20);
-/// The shortest: what arrives together is told together.
-const SHORTEST: Duration = Duration::from_millis(1);
-
 /// Spaces flushes so that writing out takes at most a third of the time while there is more to read,
 /// and no news waits longer than 20 ms.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +19,7 @@ impl Pace {
     pub(super) fn news(&mut self, now: Moment) {
         if self.due.is_none() {
             let breath = self.ended + (self.took * 2).min(LONGEST);
-            self.due = Some(breath.max(now + SHORTEST));
+            self.due = Some(breath.max(now));
         }
     }
 
@@ -54,9 +51,9 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.due(), None);
         pace.news(at(1000));
-        assert_eq!(pace.due(), Some(at(1001)));
+        assert_eq!(pace.due(), Some(at(1000)));
         pace.news(at(1001));
-        assert_eq!(pace.due(), Some(at(1001)), "the first news counts");
+        assert_eq!(pace.due(), Some(at(1000)), "the first news counts");
         pace.flushed(at(1001), at(1006));
         assert_eq!(pace.due(), None);
         pace.news(at(1007));
