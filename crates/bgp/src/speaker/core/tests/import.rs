@@ -97,61 +97,34 @@ fn a_change_of_how_often_our_own_as_may_be_in_a_path_asks_anew_of_what_is_held()
     assert!(lab.is_open(again));
 }
 
+/// A speaker that believes and tells everything.
+fn open_minded(node: u8, asn: u32, peers: &str) -> String {
+    format!(
+        "{{asn: {asn}, routerId: 10.0.0.{node}, filters: {{all: {{otherwise: accept}}}},
+            neighbours: [{peers}]}}"
+    )
+}
+
 #[test]
 fn a_path_between_two_systems_has_their_numbers_and_their_next_hops() {
-    let of = |node: u8, asn: u32, peers: &str| {
-        format!(
-            "{{asn: {asn}, routerId: 10.0.0.{node}, filters: {{all: {{otherwise: accept}}}}, neighbours: [{peers}]}}"
-        )
-    };
-    let filters = "import: all, export: all";
-    let two_peers = format!(
-        "{{name: one, address: 10.0.0.1, asn: 65001, {filters}}}, {{name: three, address: 10.0.0.3, asn: 65002}}"
-    );
+    let edge = "{name: two, address: 10.0.0.2, asn: 65002, import: all, export: all}";
+    let inner = "{name: two, address: 10.0.0.2, asn: 65002, nextHop: own}";
+    let peers = "{name: one, address: 10.0.0.1, asn: 65001, import: all, export: all},
+        {name: three, address: 10.0.0.3, asn: 65002}";
     let mut world = World::new(&[
-        (
-            1,
-            &of(
-                1,
-                65001,
-                &format!("{{name: two, address: 10.0.0.2, asn: 65002, {filters}}}"),
-            ),
-        ),
-        (2, &of(2, 65002, &two_peers)),
-        (
-            3,
-            &of(
-                3,
-                65002,
-                "{name: two, address: 10.0.0.2, asn: 65002, nextHop: own}",
-            ),
-        ),
+        (1, &open_minded(1, 65001, edge)),
+        (2, &open_minded(2, 65002, peers)),
+        (3, &open_minded(3, 65002, inner)),
     ]);
     world.announce(1, "{prefix: 10.1.0.0/24, med: 7}");
     world.announce(3, "{prefix: 10.3.0.0/24}");
-    assert_eq!(
-        world.table(2)[0],
-        "10.1.0.0/24 from one via 10.0.0.1, path 65001"
-    );
-    assert_eq!(
-        world.table(3),
-        ["10.1.0.0/24 from two via 10.0.0.1, path 65001"]
-    );
-    assert_eq!(
-        world.table(1),
-        ["10.3.0.0/24 from two via 10.0.0.2, path 65002"]
-    );
-    world.configure(
-        2,
-        &of(
-            2,
-            65002,
-            &two_peers.replace("asn: 65002}", "asn: 65002, nextHop: own}"),
-        ),
-    );
-    assert_eq!(
-        world.table(3),
-        ["10.1.0.0/24 from two via 10.0.0.2, path 65001"]
-    );
-    assert_eq!(world.lost(2), 0, "a next hop is no reason to end a session");
+    let by_one = "from two via 10.0.0.1, path 65001";
+    assert_eq!(world.table(3), [format!("10.1.0.0/24 {by_one}")]);
+    let back = "10.3.0.0/24 from two via 10.0.0.2, path 65002";
+    assert_eq!(world.table(1), [back]);
+    let own = peers.replace("asn: 65002}", "asn: 65002, nextHop: own}");
+    world.configure(2, &open_minded(2, 65002, &own));
+    let by_two = "from two via 10.0.0.2, path 65001";
+    assert_eq!(world.table(3), [format!("10.1.0.0/24 {by_two}")]);
+    assert_eq!(world.lost(2), 0, "a next hop ends no session");
 }

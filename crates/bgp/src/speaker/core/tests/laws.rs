@@ -96,11 +96,7 @@ impl Trial {
                 model.cut.remove(&[one, other]);
                 world.heal(one, other);
             }
-            Step::Kill(node) => {
-                model.dead.insert(node);
-                model.originated.retain(|(origin, _)| *origin != node);
-                world.kill(node);
-            }
+            Step::Kill(node) => self.kill(node),
             Step::Start(node, kept) => self.start(node, kept),
             Step::Reset([one, other]) => {
                 let reset = Event::Stop(Farewell::Reset(String::new()));
@@ -119,6 +115,13 @@ impl Trial {
             }
             Step::Pass(seconds) => world.run(seconds),
         }
+    }
+
+    fn kill(&mut self, node: At) {
+        self.model.dead.insert(node);
+        let others = |(origin, _): &(At, &str)| *origin != node;
+        self.model.originated.retain(others);
+        self.world.kill(node);
     }
 
     fn start(&mut self, node: At, kept: bool) {
