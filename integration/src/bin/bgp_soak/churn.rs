@@ -132,10 +132,8 @@ impl Churn {
     }
 
     fn wake(&mut self, now: Instant, crowd: &mut Crowd) -> Result<()> {
-        let awake = self.naps.extract_if(.., |(until, _)| *until <= now);
-        awake
-            .map(|(_, sleeper)| crowd.turn_ear(sleeper, Ear::Open))
-            .collect()
+        let mut awake = self.naps.extract_if(.., |(until, _)| *until <= now);
+        awake.try_for_each(|(_, sleeper)| crowd.turn_ear(sleeper, Ear::Open))
     }
 
     fn act(&mut self, now: Instant, deed: Deed, crowd: &mut Crowd) -> Result<()> {

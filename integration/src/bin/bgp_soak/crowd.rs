@@ -7,6 +7,7 @@ use crate::wire::{self, Part, Route};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a client that was refused waits before it dials again.
@@ -25,6 +26,8 @@ pub(crate) struct Fates {
     pub(crate) left: u64,
     /// Times the deaf client was cut off.
     pub(crate) cut: u64,
+    /// Those that ended before they were up, by how: the session before may be in the way.
+    pub(crate) refused: BTreeMap<String, u64>,
     /// Those that were lost and should not have been: who, and how.
     pub(crate) lost: Vec<String>,
 }
@@ -319,8 +322,8 @@ impl Crowd {
         let Some(how) = member.client.take_ending() else {
             return;
         };
-        // Before it is up, an older session may be in the way.
         if before != State::Up {
+            *self.fates.refused.entry(how).or_default() += 1;
             return;
         }
         match member.client.role() {

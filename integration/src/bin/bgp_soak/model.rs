@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn of_its_own_routes_a_client_holds_these_or_none() {
-        let mut model = Model::new(LAYOUT);
+        let model = Model::new(LAYOUT);
         let best = model.best()[9];
         let other = model.of(5, 9).and_then(|place| model.said(place));
         assert!(is_right(address(0), best, None));

@@ -4,6 +4,7 @@ use crate::cli::Output;
 use crate::probe::Delays;
 use anyhow::Result;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
@@ -28,6 +29,8 @@ pub(crate) struct Line {
     pub(crate) left: u64,
     /// Times the deaf client was cut off.
     pub(crate) cut: u64,
+    /// Sessions that ended before they were up, by how.
+    pub(crate) refused: BTreeMap<String, u64>,
     /// Sessions that were lost and should not have been.
     pub(crate) lost: usize,
     /// NOTIFICATIONs received.
@@ -83,7 +86,7 @@ impl fmt::Display for Line {
         )?;
         write!(
             f,
-            "delay {:.1}/{:.1}/{:.1} ms (median/p99/max of {}), {} sessions ({} left, {} cut off, {} lost), ",
+            "delay {:.1}/{:.1}/{:.1} ms (median/p99/max of {}), {} sessions ({} left, {} cut off, {} refused, {} lost), ",
             delay.median,
             delay.p99,
             delay.max,
@@ -91,6 +94,7 @@ impl fmt::Display for Line {
             self.sessions,
             self.left,
             self.cut,
+            self.refused.values().sum::<u64>(),
             self.lost,
         )?;
         write!(
@@ -137,6 +141,9 @@ impl Output {
     pub(crate) fn verdict(self, verdict: &Verdict) -> Result<()> {
         match self {
             Output::Text => {
+                for (how, times) in &verdict.total.refused {
+                    say(&format!("refused {times} times: {how}"));
+                }
                 say(&format!("in all: {}", verdict.total));
                 Ok(writeln!(std::io::stdout(), "{verdict}")?)
             }

@@ -233,6 +233,7 @@ impl Soak {
             sessions: self.crowd.up(),
             left: fates.left,
             cut: fates.cut,
+            refused: fates.refused.clone(),
             lost: self.wrong.len(),
             notifications: self.crowd.tally.notifications,
             updates: self.crowd.tally.updates,
