@@ -6,7 +6,7 @@ use gingham_bgp::attributes::{AsPath, Attributes, Community, Origin};
 use gingham_bgp::rib::{
     Freshness, Import, Path, Reach, Refusal, Rib, Selection, SourceKind, Standing,
 };
-use gingham_bgp::{Asn, Nlri, PeerId};
+use gingham_bgp::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 use proptest::prelude::*;
 use proptest::sample::select;

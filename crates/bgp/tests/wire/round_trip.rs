@@ -90,8 +90,8 @@ fn messages_without_a_choice_come_back() {
         };
         assert_eq!(update, expected);
         for part in [RefreshPart::Request, RefreshPart::Begin, RefreshPart::End] {
+            let frame = encode_refresh(family, part);
             let family = Some(family);
-            let frame = encode_refresh(family.unwrap(), part);
             assert_eq!(
                 decode(&frame, &codec),
                 Ok(Message::Refresh(Refresh { family, part }))

@@ -47,7 +47,7 @@ pub(super) fn read(session: &Session<'_>, frame: &Bytes) -> Seen {
 
 fn describe(seen: &mut Seen, attribute: &BgpAttrItem) {
     match attribute {
-        BgpAttrItem::Origin(origin) => seen.origin = Some(origin.value.clone() as u8),
+        BgpAttrItem::Origin(origin) => seen.origin = Some(origin.value as u8),
         BgpAttrItem::ASPath(path) => {
             for item in &path.value {
                 match item {
@@ -114,8 +114,11 @@ fn triples(list: &BgpAddrs) -> Vec<(IpAddr, u8, u32)> {
     }
 }
 
-/// Extended communities as numbers; flags, type code and value of what it does not know.
-pub(super) fn opaque(codec: &Codec, frame: &[u8]) -> (Vec<u64>, Vec<(u8, u8, Vec<u8>)>) {
+/// Flags, type code and value.
+type Unknown = (u8, u8, Vec<u8>);
+
+/// Extended communities as numbers, and what it does not know.
+pub(super) fn opaque(codec: &Codec, frame: &[u8]) -> (Vec<u64>, Vec<Unknown>) {
     assert!(can_read(codec));
     let mut extended = Vec::new();
     let mut unknown = Vec::new();
