@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 
 against! {
     bird Bird: what_a_dead_peer_said_stays_until_it_is_back, a_peer_that_does_not_return_is_forgotten,
-        a_peer_gone_for_long_is_the_last_choice, our_own_restart_withdraws_nothing;
+        a_peer_gone_for_long_is_the_last_choice, our_own_restart_withdraws_nothing, a_hard_reset_leaves_nothing;
     frr Frr: what_a_dead_peer_said_stays_until_it_is_back, a_peer_that_does_not_return_is_forgotten,
-        our_own_restart_withdraws_nothing;
+        our_own_restart_withdraws_nothing, a_hard_reset_leaves_nothing;
     gobgp GoBgp: a_peer_that_does_not_return_is_forgotten, a_peer_gone_for_long_is_the_last_choice,
-        our_own_restart_withdraws_nothing;
+        our_own_restart_withdraws_nothing, a_hard_reset_leaves_nothing;
 }
 
 /// Time enough to come back.
@@ -166,4 +166,19 @@ fn our_own_restart_withdraws_nothing(kind: Kind) {
     // The peer's own timers have nothing left to sweep.
     sleep(Duration::from_secs(2));
     pair.wait_equal(Family::V4);
+}
+
+/// Ours ends for good, and says so: nobody waits for it, although all agreed to (RFC 8538).
+fn a_hard_reset_leaves_nothing(kind: Kind) {
+    let pair = start(scene(LONG), kind);
+    pair.ours.ask(&["stop", "for", "good"]).unwrap();
+    let told = Instant::now();
+    wait("our routes are gone", || {
+        holds(&pair.at_other(Family::V4)?, 0, false)
+    });
+    let kept = told.elapsed();
+    assert!(
+        kept < Duration::from_secs(LONG.seconds.into()),
+        "kept for {kept:?}"
+    );
 }

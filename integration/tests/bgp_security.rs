@@ -21,7 +21,7 @@ against! {
     frr Frr: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key,
         a_peer_within_one_hop_is_near;
     gobgp GoBgp: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key;
-    openbgpd OpenBgpd: a_shared_key_lets_both_talk;
+    openbgpd OpenBgpd: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key;
 }
 
 /// Longer than any of the peers waits between two dials.

@@ -118,10 +118,7 @@ fn export(speaker: &Speaker) -> String {
 
 /// ` { bgp_community.add(...); ... }`, or nothing.
 fn attributes(origin: &Origin) -> String {
-    if origin.is_plain() {
-        return String::new();
-    }
-    let mut text = " {".to_owned();
+    let mut text = String::new();
     if let Some(next_hop) = origin.next_hop {
         let _ = write!(text, " bgp_next_hop = {next_hop};");
     }
@@ -139,7 +136,10 @@ fn attributes(origin: &Origin) -> String {
             community.replace(':', ",")
         );
     }
-    text + " }"
+    match text.is_empty() {
+        true => text,
+        false => format!(" {{{text} }}"),
+    }
 }
 
 fn protocol(speaker: &Speaker, neighbour: &Neighbour, number: usize) -> String {

@@ -32,6 +32,7 @@ macro_rules! against {
         }
     )+};
 }
+#[allow(unused_imports, reason = "each scenario file uses its part")]
 pub(crate) use against;
 
 /// Waits for `look` to succeed.
