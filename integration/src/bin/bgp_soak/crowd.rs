@@ -86,7 +86,7 @@ impl Crowd {
         })
     }
 
-    /// Those of a role.
+    /// All of them, by number.
     pub(crate) fn clients(&self) -> impl Iterator<Item = (usize, &Client)> {
         let clients = self.members.iter().map(|member| &member.client);
         clients.enumerate()
@@ -145,20 +145,17 @@ impl Crowd {
             return Ok(());
         };
         member.client.ear = ear;
-        if ear == Ear::Shut {
-            self.waiting[number] = false;
-        }
         self.listen(number)
     }
 
-    /// Waits from now on for everyone who is up and reads to hear this of a prefix.
+    /// Waits from now on for everyone who is up and always reads to hear this of a prefix.
     pub(crate) fn await_route(&mut self, prefix: usize, route: Route) {
         let owner = self.layout.owners(prefix)[0];
         self.awaited = Some((prefix, route));
         for (number, member) in self.members.iter().enumerate() {
             let client = &member.client;
             self.waiting[number] = client.state() == State::Up
-                && client.ear == Ear::Open
+                && !matches!(client.role(), Role::Deaf | Role::Sleeper)
                 // Who is told everything at first is told this in its turn.
                 && client.told().route(prefix).is_some()
                 && Some(number) != owner;

@@ -24,6 +24,9 @@ pub(crate) struct Line {
     pub(crate) changes: u64,
     /// From a change to the last client, since the last line.
     pub(crate) delay: Delays,
+    /// The longest that the soak itself took to serve all clients once, since the last line, in
+    /// milliseconds: delays cannot be told more exactly.
+    pub(crate) injector_pause: f64,
     pub(crate) sessions: usize,
     /// Sessions that clients ended.
     pub(crate) left: u64,
@@ -86,11 +89,12 @@ impl fmt::Display for Line {
         )?;
         write!(
             f,
-            "delay {:.1}/{:.1}/{:.1} ms (median/p99/max of {}), {} sessions ({} left, {} cut off, {} refused, {} lost), ",
+            "delay {:.1}/{:.1}/{:.1} ms (median/p99/max of {}; own pause {:.1} ms), {} sessions ({} left, {} cut off, {} refused, {} lost), ",
             delay.median,
             delay.p99,
             delay.max,
             delay.count,
+            self.injector_pause,
             self.sessions,
             self.left,
             self.cut,

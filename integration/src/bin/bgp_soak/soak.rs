@@ -12,7 +12,7 @@ use crate::probe::{Delays, Probe};
 use crate::report::{Line, Tables, Verdict, say};
 use crate::speaker::{Files, Speaker};
 use crate::trend::Trend;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,15 @@ pub(crate) struct Soak {
     probe: Probe,
     trend: Trend,
     start: Instant,
+    /// When the clients were last served, and the longest that took since the last line.
+    served: (Instant, Duration),
     sampled: Instant,
     /// When the last line was due, and processor time and changes by then.
     line: (Instant, Duration, u64),
     checks: u64,
     tables: Tables,
+    /// How many sessions were lost and should not have been.
+    lost: usize,
     wrong: Vec<String>,
 }
 
@@ -74,16 +78,19 @@ pub(crate) fn run(plan: Plan, files: Files, output: Output) -> Result<Verdict> {
         probe: Probe::new(now),
         trend: Trend::default(),
         start: now,
+        served: (now, Duration::ZERO),
         sampled: now,
         line: (now, Duration::ZERO, 0),
         checks: 0,
         tables: Tables::default(),
+        lost: 0,
         wrong: Vec::new(),
         plan,
         output,
         speaker,
     };
-    soak.run().with_context(|| files.log_end())
+    let ended = soak.run();
+    ended.map_err(|error| anyhow!("{error:#}; the speaker's last words:\n{}", files.log_end()))
 }
 
 impl Soak {
@@ -180,8 +187,11 @@ impl Soak {
     fn turn(&mut self) -> Result<()> {
         self.crowd.turn()?;
         let now = Instant::now();
+        self.served = (now, self.served.1.max(now - self.served.0));
         self.probe.look(now, &mut self.crowd);
-        self.wrong.append(&mut self.crowd.fates.lost);
+        let lost = std::mem::take(&mut self.crowd.fates.lost);
+        self.lost += lost.len();
+        self.wrong.extend(lost);
         if now - self.sampled < SAMPLE {
             return Ok(());
         }
@@ -197,6 +207,7 @@ impl Soak {
             let delays = self.probe.take_recent();
             let line = self.now(delays, self.line)?;
             self.line = (now, self.speaker.cpu()?, line.changes);
+            self.served.1 = Duration::ZERO;
             self.output.line(&line)?;
         }
         Ok(())
@@ -230,11 +241,12 @@ impl Soak {
             cpu_per_thousand: cpu.as_secs_f64() * 1e6 / changes as f64,
             changes: count.changes,
             delay,
+            injector_pause: self.served.1.as_secs_f64() * 1e3,
             sessions: self.crowd.up(),
             left: fates.left,
             cut: fates.cut,
             refused: fates.refused.clone(),
-            lost: self.wrong.len(),
+            lost: self.lost,
             notifications: self.crowd.tally.notifications,
             updates: self.crowd.tally.updates,
             naps: count.naps,

@@ -95,7 +95,9 @@ impl Speaker {
         if let Some(record) = record {
             command.arg("--record").arg(record);
         }
+        // The log is read as text.
         let child = command
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -114,7 +116,10 @@ impl Speaker {
         Ok(speaker)
     }
 
-    /// Whether it still runs.
+    /// Nothing, while it still runs.
+    ///
+    /// # Errors
+    /// It ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
