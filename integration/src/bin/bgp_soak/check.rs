@@ -6,8 +6,8 @@ use crate::model::is_right;
 use crate::report::Tables;
 use crate::wire::Route;
 
-/// So many differences are told one by one.
-const TOLD: usize = 10;
+/// So many faults of a kind are told one by one.
+pub(crate) const TOLD: usize = 10;
 
 /// What differs: how much, and the first few of it.
 #[derive(Debug, Default)]

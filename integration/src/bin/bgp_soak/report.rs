@@ -24,7 +24,7 @@ pub(crate) struct Line {
     pub(crate) changes: u64,
     /// From a change to the last client, since the last line.
     pub(crate) delay: Delays,
-    /// The longest that the soak itself took to serve all clients once, since the last line, in
+    /// The longest that the soak itself took to serve all clients once, since the start, in
     /// milliseconds: delays cannot be told more exactly.
     pub(crate) injector_pause: f64,
     pub(crate) sessions: usize,

@@ -1,6 +1,6 @@
 //! The run: churn, and now and then quiet, in which every table must be right.
 
-use crate::check::Differences;
+use crate::check::{Differences, TOLD};
 use crate::churn::Churn;
 use crate::cli::Output;
 use crate::client::State;
@@ -54,7 +54,7 @@ pub(crate) struct Soak {
     probe: Probe,
     trend: Trend,
     start: Instant,
-    /// When the clients were last served, and the longest that took since the last line.
+    /// When the clients were last served, and the longest that took.
     served: (Instant, Duration),
     sampled: Instant,
     /// When the last line was due, and processor time and changes by then.
@@ -191,7 +191,7 @@ impl Soak {
         self.probe.look(now, &mut self.crowd);
         let lost = std::mem::take(&mut self.crowd.fates.lost);
         self.lost += lost.len();
-        self.wrong.extend(lost);
+        self.wrong.extend(lost.into_iter().take(TOLD));
         if now - self.sampled < SAMPLE {
             return Ok(());
         }
@@ -207,7 +207,6 @@ impl Soak {
             let delays = self.probe.take_recent();
             let line = self.now(delays, self.line)?;
             self.line = (now, self.speaker.cpu()?, line.changes);
-            self.served.1 = Duration::ZERO;
             self.output.line(&line)?;
         }
         Ok(())
