@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
-# their own, scenarios in the lab, and two timings, beside Debian's ptp and host-local and beside
-# ip -batch.
+# their own, scenarios in the lab, BGP with real daemons, and timings beside Debian's ptp and
+# host-local, beside ip -batch and beside the daemons.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
@@ -22,4 +22,8 @@ say "timing of ADD and DEL (a figure, not a test)"
 "$root/target/release/bench" --pods 5 --gingham "$root/target/x86_64-unknown-linux-gnu/release/gingham"
 say "timing of the agent in a zone of 5,000 blocks (a figure, not a test)"
 "$root/target/release/agent-bench" --rounds 3 --deletions 5 --idle 5 --agent "$root/target/release/gingham-agent"
+say "timing of the reflector beside BIRD, FRR, OpenBGPD, GoBGP and a floor (a figure, not a test)"
+# OpenBGPD takes 20 s and GoBGP minutes for 500 clients.
+"$root/target/release/bgp-bench" --quick --limit 20 --storm-limit 3 --skip openbgpd@500x10 --skip gobgp@500x10 \
+  --speaker "$root/target/release/examples/speaker"
 say "done"
