@@ -23,7 +23,7 @@ mod timers;
 pub use machine::Machine;
 
 use crate::config::AsnWidth;
-use crate::wire::{Codec, Notification, Update};
+use crate::wire::{Codec, LongLivedOffer, Notification, Update};
 use crate::{Asn, Moment, RouterId};
 use bytes::Bytes;
 use gingham_model::Family;
@@ -180,9 +180,9 @@ pub struct Negotiated {
     pub refresh: RefreshKind,
     /// Graceful restart, when both offer it.
     pub restart: Option<PeerRestart>,
-    /// How long routes of the peer may be kept after the restart time, by family; only where both
-    /// offer it (RFC 9494).
-    pub long_lived: BTreeMap<Family, Duration>,
+    /// How long routes of the peer may be kept after the restart time, by family, and whether the peer
+    /// kept forwarding; only where both offer it (RFC 9494).
+    pub long_lived: BTreeMap<Family, LongLivedOffer>,
     /// Codes of the capabilities the peer sent.
     pub capabilities: BTreeSet<u8>,
 }

@@ -176,11 +176,12 @@ fn long_lived(
     ours: &Open,
     theirs: &Open,
     families: &BTreeSet<Family>,
-) -> BTreeMap<Family, Duration> {
+) -> BTreeMap<Family, LongLivedOffer> {
     let (ours, theirs) = (&ours.capabilities, &theirs.capabilities);
     let agreed = families.iter().filter_map(|family| {
         let (our, their) = (ours.long_lived.get(family)?, theirs.long_lived.get(family)?);
-        Some((*family, our.time.min(their.time)))
+        let time = our.time.min(their.time);
+        Some((*family, LongLivedOffer { time, ..*their }))
     });
     agreed.collect()
 }

@@ -42,7 +42,7 @@ fn times(negotiated: &Negotiated, restart_time: Duration) -> BTreeMap<Family, Ke
     let families = negotiated.codec.families.iter().filter_map(|family| {
         let restart = negotiated.restart.as_ref()?;
         let listed = restart.families.contains_key(family);
-        let long_lived = negotiated.long_lived.get(family).copied();
+        let long_lived = negotiated.long_lived.get(family).map(|offer| offer.time);
         let keep = Keep {
             stale: if listed { restart_time } else { Duration::ZERO },
             long_lived: long_lived.unwrap_or_default(),

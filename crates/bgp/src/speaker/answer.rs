@@ -209,7 +209,7 @@ fn negotiated(negotiated: &Negotiated) -> NegotiatedReport {
         long_lived_seconds: negotiated
             .long_lived
             .iter()
-            .map(|(family, time)| (*family, time.as_secs()))
+            .map(|(family, offer)| (*family, offer.time.as_secs()))
             .collect(),
         add_path_in: negotiated.codec.add_path_in.clone(),
         add_path_out: negotiated.codec.add_path_out.clone(),

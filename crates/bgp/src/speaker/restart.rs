@@ -50,19 +50,18 @@ impl Core {
     /// A peer is back: what it kept forwarding for waits for its End-of-RIB, the rest goes.
     pub(super) fn confirm_retained(&mut self, now: Moment, id: PeerId) {
         let patience = Duration::from_secs(self.config.graceful_restart.stale_path_seconds.into());
-        let Some(peer) = self.peers.get_mut(&id) else {
+        let Some(peer) = self.peers.get(&id) else {
             return;
         };
-        let restart = peer
-            .session
-            .as_ref()
-            .and_then(|s| s.negotiated.restart.clone());
-        let families: Vec<Family> = peer.retained.keys().copied().collect();
-        for family in families {
-            let forwarding = restart
-                .as_ref()
-                .and_then(|restart| restart.families.get(&family));
-            if forwarding == Some(&true) {
+        let Some(session) = &peer.session else {
+            return;
+        };
+        let retained = peer.retained.iter();
+        let judged: Vec<(Family, bool)> = retained
+            .map(|(family, retained)| (*family, kept_forwarding(session, *family, *retained)))
+            .collect();
+        for (family, forwarding) in judged {
+            if forwarding {
                 self.retain(id, family, Some(Retained::Returning(now + patience)));
             } else {
                 self.rib.flush(id, family);
@@ -171,6 +170,22 @@ impl Core {
 
     fn session(&mut self, id: PeerId) -> Option<&mut Session> {
         self.peers.get_mut(&id)?.session.as_mut()
+    }
+}
+
+/// Whether a peer that is back went on forwarding meanwhile: the F bit of graceful restart (RFC 4724
+/// section 4.2), or, once its routes are long-lived stale, that of the other (RFC 9494 section 4.2).
+fn kept_forwarding(session: &Session, family: Family, retained: Retained) -> bool {
+    let negotiated = &session.negotiated;
+    match retained {
+        Retained::LongLived(_) => negotiated
+            .long_lived
+            .get(&family)
+            .is_some_and(|offer| offer.forwarding),
+        Retained::Stale(..) | Retained::Returning(_) => negotiated
+            .restart
+            .as_ref()
+            .is_some_and(|restart| restart.families.get(&family) == Some(&true)),
     }
 }
 

@@ -185,10 +185,11 @@ fn long_lived_times_need_graceful_restart_and_the_smaller_counts() {
     let mut plan = plan();
     assert_eq!(agreed(plan.clone(), &open).long_lived, BTreeMap::new());
     plan.restart.long_lived_stale_seconds = 3600;
-    let ours = BTreeMap::from([(Family::V4, seconds(3600))]);
+    let of = |time| BTreeMap::from([(Family::V4, LongLivedOffer { time, ..offer })]);
+    let ours = of(seconds(3600));
     assert_eq!(agreed(plan.clone(), &open).long_lived, ours);
     plan.restart.long_lived_stale_seconds = 86400;
-    let theirs = BTreeMap::from([(Family::V4, seconds(7200))]);
+    let theirs = of(seconds(7200));
     assert_eq!(agreed(plan.clone(), &open).long_lived, theirs);
     open.capabilities.restart = None;
     assert_eq!(agreed(plan, &open).long_lived, BTreeMap::new());

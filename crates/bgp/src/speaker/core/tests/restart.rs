@@ -7,7 +7,7 @@ use crate::session::{ConnectionId, Event, Farewell};
 use crate::speaker::peer::Beginning;
 use crate::wire::{self, Notification};
 use gingham_model::Family;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ONE: &str = "{asn: 64512, routerId: 10.0.0.1, listen: ['0.0.0.0:179'],
     gracefulRestart: {longLivedStaleSeconds: 500, stalePathSeconds: 60}, neighbours: [
@@ -161,6 +161,27 @@ fn long_lived_routes_are_told_to_who_knows_them_and_lose_to_any_other() {
     assert_eq!(lab.table()[0], "10.2.0.0/24 from three via 10.0.0.3");
     lab.pass(500);
     assert_eq!(lab.table(), ["10.2.0.0/24 from three via 10.0.0.3"]);
+}
+
+#[test]
+fn long_lived_routes_of_a_peer_that_is_back_stay_by_its_own_f_bit() {
+    for forwarding in [true, false] {
+        let mut lab = Lab::new(ONE);
+        let two = lab.peer("10.0.0.2", long_lived(64512, 2, false));
+        lab.announce(two, &["10.2.0.0/24"]);
+        lab.lose(two);
+        lab.pass(101);
+        let mut back = long_lived(64512, 2, forwarding);
+        if let Some(restart) = &mut back.capabilities.restart {
+            restart.families = BTreeMap::from([(Family::V4, !forwarding)]);
+        }
+        lab.peer("10.0.0.2", back);
+        let kept: &[&str] = match forwarding {
+            true => &["10.2.0.0/24 from two via 10.0.0.2, LongLived"],
+            false => &[],
+        };
+        assert_eq!(lab.table(), kept);
+    }
 }
 
 /// 1 has restarted with its forwarding state; 2 and 3 are its peers.
