@@ -2,7 +2,7 @@
 
 use super::peer::{Daemon, FOLDER, Launch, Session, patient};
 use super::plan::{Dial, Neighbour, Origin, Role, Speaker, Ttl};
-use super::table::{self, Path, Table};
+use super::table::{self, Path, Table, number, words};
 use super::world::Host;
 use anyhow::{Context, Result, bail};
 use gingham_model::Family;
@@ -254,15 +254,4 @@ fn path(shown: &Value) -> Result<Path> {
         .context("a cluster list")?;
     path.stale = shown["stale"] == true;
     Ok(path)
-}
-
-fn number(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| number.try_into().ok())
-}
-
-fn words(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
 }

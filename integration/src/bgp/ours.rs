@@ -2,7 +2,7 @@
 
 use super::peer::{Daemon, FOLDER, Launch, Session};
 use super::plan::{AsnWidth, Dial, Neighbour, Origin, Range, Role, Speaker, Ttl};
-use super::table::{self, Path, Table};
+use super::table::{self, Path, Table, number, words};
 use super::world::Host;
 use crate::Binaries;
 use anyhow::{Context, Result, bail};
@@ -234,15 +234,4 @@ fn path(shown: &Value, peers: &BTreeMap<String, Value>) -> Result<Path> {
     let freshness = shown["freshness"].as_str().unwrap_or("fresh");
     path.stale = !freshness.eq_ignore_ascii_case("fresh");
     Ok(path)
-}
-
-fn number(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| number.try_into().ok())
-}
-
-fn words(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
 }

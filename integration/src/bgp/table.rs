@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use gingham_model::Prefix;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -120,4 +121,17 @@ pub(super) fn heard(table: &Table, from: IpAddr) -> Table {
         .iter()
         .map(|(prefix, paths)| (prefix.clone(), of(paths)));
     all.filter(|(_, paths)| !paths.is_empty()).collect()
+}
+
+/// A number in JSON, where there is one.
+pub(super) fn number(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|number| number.try_into().ok())
+}
+
+/// The texts of a list in JSON; none where there is no list.
+pub(super) fn words(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
