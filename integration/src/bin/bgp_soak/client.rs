@@ -60,6 +60,8 @@ pub(crate) struct Client {
     ending: Option<String>,
     /// Whether it was asked for its routes.
     asked: bool,
+    /// Octets read in all sessions.
+    heard: u64,
 }
 
 impl Client {
@@ -82,6 +84,7 @@ impl Client {
             ear: Ear::Open,
             ending: None,
             asked: false,
+            heard: 0,
         }
     }
 
@@ -99,6 +102,11 @@ impl Client {
 
     pub(crate) fn stream(&self) -> Option<&TcpStream> {
         self.stream.as_ref()
+    }
+
+    /// Octets read in all sessions.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
@@ -207,6 +215,7 @@ impl Client {
         match stream.read(room) {
             Ok(0) => self.end("closed by the speaker".to_owned()),
             Ok(length) => {
+                self.heard += length as u64;
                 let bytes = buffer.get(..kept + length).unwrap_or_default();
                 self.take(bytes, tally)?;
             }

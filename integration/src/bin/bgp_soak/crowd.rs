@@ -47,8 +47,6 @@ struct Member {
     dials: Instant,
     /// When its next keepalive is due.
     pulse: Instant,
-    /// Since when it is up.
-    up: Instant,
 }
 
 pub(crate) struct Crowd {
@@ -71,7 +69,6 @@ impl Crowd {
             client: Client::new(number, layout),
             dials: now,
             pulse: now,
-            up: now,
         };
         Ok(Crowd {
             layout,
@@ -103,14 +100,10 @@ impl Crowd {
         up.filter(|(_, client)| client.state() == State::Up).count()
     }
 
-    /// How long the session of a client is up.
-    pub(crate) fn uptime(&self, number: usize, now: Instant) -> Duration {
-        match self.members.get(number) {
-            Some(member) if member.client.state() == State::Up => {
-                now.saturating_duration_since(member.up)
-            }
-            _ => Duration::ZERO,
-        }
+    /// How much a client has read in all its sessions, in octets.
+    pub(crate) fn heard(&self, number: usize) -> u64 {
+        let member = self.members.get(number);
+        member.map_or(0, |member| member.client.heard())
     }
 
     /// Has a client say something.
@@ -285,7 +278,7 @@ impl Crowd {
     fn begin(&mut self, now: Instant, number: usize) -> Result<()> {
         let said = self.say_all(number);
         let member = self.members.get_mut(number).context("no such client")?;
-        (member.up, member.pulse) = (now, now + KEEPALIVE);
+        member.pulse = now + KEEPALIVE;
         let deaf = member.client.role() == Role::Deaf;
         self.send(now, number, &[said, wire::end_of_rib()].concat())?;
         if deaf {

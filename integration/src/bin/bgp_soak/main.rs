@@ -18,6 +18,7 @@ mod cli;
 mod client;
 mod control;
 mod crowd;
+mod deaf;
 mod layout;
 mod model;
 mod probe;

@@ -6,7 +6,8 @@ use crate::cli::Output;
 use crate::client::State;
 use crate::control::Control;
 use crate::crowd::Crowd;
-use crate::layout::{Layout, Role};
+use crate::deaf::Deaf;
+use crate::layout::{ANCHOR, Layout};
 use crate::model::Variant;
 use crate::probe::{Delays, Probe};
 use crate::report::{Line, Tables, Verdict, say};
@@ -24,8 +25,6 @@ const STILL: Duration = Duration::from_millis(300);
 const QUIET: Duration = Duration::from_secs(5);
 /// The longest that quiet may take to come, and a change to reach everyone.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Who does not read is cut off after eight minutes (RFC 9687 section 4), and one of grace.
-const SEND_HOLD: Duration = Duration::from_secs(9 * 60);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -53,6 +52,7 @@ pub(crate) struct Soak {
     churn: Churn,
     probe: Probe,
     trend: Trend,
+    deaf: Deaf,
     start: Instant,
     /// When the clients were last served, and the longest that took.
     served: (Instant, Duration),
@@ -77,6 +77,7 @@ pub(crate) fn run(plan: Plan, files: Files, output: Output) -> Result<Verdict> {
         crowd: Crowd::new(plan.layout, now)?,
         probe: Probe::new(now),
         trend: Trend::default(),
+        deaf: Deaf::default(),
         start: now,
         served: (now, Duration::ZERO),
         sampled: now,
@@ -218,13 +219,10 @@ impl Soak {
             let wrong = format!("a change did not reach everyone within {PATIENCE:?}");
             self.wrong.push(wrong);
         }
-        let deaf = self.crowd.clients();
-        let deaf = deaf.filter(|(_, client)| client.role() == Role::Deaf);
-        for (number, _) in deaf {
-            if self.crowd.uptime(number, now) > SEND_HOLD {
-                let wrong = format!("client {number} never reads and keeps its session");
-                self.wrong.push(wrong);
-            }
+        let (cut, told) = (self.crowd.fates.cut, self.crowd.heard(ANCHOR));
+        if self.deaf.is_overdue(now, cut, told) {
+            let wrong = "the client that never reads keeps its session".to_owned();
+            self.wrong.push(wrong);
         }
     }
 
