@@ -103,6 +103,16 @@ fn pure_crates_stay_pure() {
             .collect();
         assert!(found.is_empty(), "{pure} builds with {found:?}");
     }
+    let bgp = dependencies("gingham-bgp");
+    for never in [
+        "kube",
+        "netlink-sys",
+        "netlink-packet-route",
+        "hyper",
+        "serde_json",
+    ] {
+        assert!(!bgp.contains(never), "gingham-bgp builds with {never}");
+    }
     let netlink = dependencies("gingham-netlink");
     assert!(!netlink.contains("tokio") && !netlink.contains("kube"));
 }

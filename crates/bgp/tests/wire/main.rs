@@ -1,4 +1,4 @@
-//! Messages there and back, packed, malformed, and as other decoders read them.
+//! Messages there and back, packed and malformed. As other decoders read them: integration's bgp_codecs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +7,6 @@
 
 mod malformed;
 mod notification;
-mod oracles;
 mod packing;
 mod robust;
 mod round_trip;

@@ -1,12 +1,22 @@
 //! What we write, as three decoders that share no code with ours read it.
 //!
 //! They are oracles for well-formed messages only; each has its limits, noted where it is asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
 
+#[path = "bgp_codecs/bgpkit.rs"]
 mod bgpkit;
+#[path = "bgp_codecs/netgauze.rs"]
 mod netgauze;
+#[path = "../../crates/bgp/tests/wire/strategies.rs"]
+#[allow(dead_code, reason = "the codec's own tests use the rest")]
+mod strategies;
+#[path = "bgp_codecs/zetta.rs"]
 mod zetta;
 
-use crate::strategies::announcement;
 use bytes::{Bytes, BytesMut};
 use gingham_bgp::attributes::{Attributes, UnknownAttribute};
 use gingham_bgp::wire::{Codec, PeerKind, pack_reach, pack_unreach, split};
@@ -14,6 +24,7 @@ use gingham_bgp::{Asn, Nlri};
 use gingham_model::{Family, Prefix};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
+use strategies::announcement;
 
 /// What all decoders can say of an UPDATE.
 #[derive(Clone, Debug, Default, PartialEq)]
