@@ -17,7 +17,7 @@ use std::time::Duration;
 
 against! {
     bird Bird: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key,
-        a_peer_within_one_hop_is_near;
+        a_key_taken_away_is_forgotten, a_peer_within_one_hop_is_near;
     frr Frr: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key,
         a_peer_within_one_hop_is_near;
     gobgp GoBgp: a_shared_key_lets_both_talk, another_key_lets_nobody_in, a_range_has_one_key;
@@ -75,10 +75,10 @@ impl Ranged {
         self.ours.host().address(Family::V4)
     }
 
-    fn caller(&self, kind: Kind, name: &str, password: &str) -> Peer {
+    fn caller(&self, kind: Kind, name: &str, password: Option<String>) -> Peer {
         let host = self.world.host(name).unwrap();
         let mut neighbour = Neighbour::new(host.address(Family::V4), self.us(), OUR_ASN);
-        neighbour.password = key(password);
+        neighbour.password = password;
         let speaker = Speaker::new(OTHER_ASN, host.v4()).with(neighbour);
         Peer::start(kind, &host, speaker).unwrap()
     }
@@ -86,8 +86,8 @@ impl Ranged {
 
 fn a_range_has_one_key(kind: Kind) {
     let ranged = Ranged::new();
-    let knows = ranged.caller(kind, "one", "one");
-    let guesses = ranged.caller(kind, "two", "two");
+    let knows = ranged.caller(kind, "one", key("one"));
+    let guesses = ranged.caller(kind, "two", key("two"));
     wait("a peer out of the range", || {
         knows.established(ranged.us())?;
         let heard = knows.heard(Family::V4, ranged.us())?;
@@ -99,6 +99,21 @@ fn a_range_has_one_key(kind: Kind) {
     let stranger = guesses.host().address(Family::V4);
     let sessions = ranged.ours.sessions().unwrap();
     assert!(!sessions.contains_key(&stranger), "{sessions:#?}");
+}
+
+fn a_key_taken_away_is_forgotten(kind: Kind) {
+    let mut ranged = Ranged::new();
+    let keyless = ranged.caller(kind, "one", None);
+    sleep(SEVERAL_DIALS);
+    keyless.established(ranged.us()).unwrap_err();
+
+    // Another range holds the same callers: it has no key, and the one before is gone.
+    let mut open = ranged.ours.speaker().clone();
+    open.ranges[0].prefix = prefix("10.9.0.0/16");
+    open.ranges[0].password = None;
+    ranged.ours.reconfigure(open).unwrap();
+    ranged.ours.ask(&["reload"]).unwrap();
+    wait("a peer without a key", || keyless.established(ranged.us()));
 }
 
 fn a_peer_within_one_hop_is_near(kind: Kind) {

@@ -7,6 +7,7 @@ use crate::session::Ends;
 use crate::wire::PeerKind;
 use crate::{Asn, PeerId};
 use gingham_model::{Family, Prefix};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +29,11 @@ pub(super) enum Arrival {
 
 /// The addresses a speaker accepts connections at.
 #[derive(Debug)]
-pub(super) struct Doors(Vec<Arc<TcpListener>>);
+pub(super) struct Doors {
+    listeners: Vec<Arc<TcpListener>>,
+    /// Where peers dial from that have a key.
+    keyed: BTreeSet<Prefix>,
+}
 
 impl Doors {
     /// Listens where the configuration says.
@@ -39,7 +44,10 @@ impl Doors {
                 .map(Arc::new)
                 .map_err(|error| StartError::Listen(*at, error))
         });
-        Ok(Doors(listeners.collect::<Result<_, _>>()?))
+        Ok(Doors {
+            listeners: listeners.collect::<Result<_, _>>()?,
+            keyed: BTreeSet::new(),
+        })
     }
 
     /// What accepts connections for as long as it is polled, one for each address.
@@ -47,44 +55,49 @@ impl Doors {
         &self,
         arrivals: &mpsc::Sender<Arrival>,
     ) -> impl Iterator<Item = impl Future<Output = ()> + use<>> {
-        self.0
+        self.listeners
             .iter()
             .map(|listener| accept(Arc::clone(listener), arrivals.clone()))
     }
 
     /// Sets the keys of everybody who may dial, and takes away those that are not wanted any more. A
     /// neighbour's own covers its range's, being longer.
-    pub(super) fn set_keys(&self, config: &Config) {
-        let neighbours = config.neighbours.iter();
-        let single = neighbours.map(|peer| (Prefix::host(peer.address), &peer.settings));
-        let ranges = config
-            .ranges
-            .iter()
-            .map(|range| (range.prefix, &range.settings));
-        for (from, settings) in single.chain(ranges) {
-            for listener in self
-                .0
-                .iter()
-                .filter(|listener| speaks(listener, from.family()))
-            {
-                set_key(listener, from, settings.password.as_ref());
+    pub(super) fn set_keys(&mut self, config: &Config) {
+        let wanted = keys(config);
+        for gone in self.keyed.iter().filter(|from| !wanted.contains_key(from)) {
+            self.set_key(*gone, None);
+        }
+        for (from, password) in &wanted {
+            self.set_key(*from, Some(password));
+        }
+        self.keyed = wanted.into_keys().collect();
+    }
+
+    fn set_key(&self, from: Prefix, password: Option<&Password>) {
+        let listeners = self.listeners.iter();
+        for listener in listeners.filter(|listener| speaks(listener, from.family())) {
+            if let Err(error) = md5::set_key(listener, from, password) {
+                tracing::error!(%from, %error, "key was not set");
             }
         }
     }
 }
 
+/// The keys a configuration asks for, by where peers dial from.
+fn keys(config: &Config) -> BTreeMap<Prefix, &Password> {
+    let neighbours = config.neighbours.iter();
+    let single = neighbours.map(|peer| (Prefix::host(peer.address), &peer.settings));
+    let ranges = config.ranges.iter();
+    let ranges = ranges.map(|range| (range.prefix, &range.settings));
+    let with_key = single
+        .chain(ranges)
+        .filter_map(|(from, settings)| Some((from, settings.password.as_ref()?)));
+    with_key.collect()
+}
+
 fn speaks(listener: &TcpListener, family: Family) -> bool {
     let at = listener.local_addr();
     at.is_ok_and(|at| Family::of(at.ip()) == family)
-}
-
-fn set_key(listener: &TcpListener, from: Prefix, password: Option<&Password>) {
-    match md5::set_key(listener, from, password) {
-        // There was none to take away.
-        Err(error) if password.is_none() && error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::error!(%from, %error, "key was not set"),
-        Ok(()) => {}
-    }
 }
 
 async fn accept(listener: Arc<TcpListener>, arrivals: mpsc::Sender<Arrival>) {
