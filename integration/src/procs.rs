@@ -37,10 +37,16 @@ impl ProcessId {
         Some(ProcessId { pid, start_time })
     }
 
-    /// Whether it runs. A zombie does not.
+    /// Whether it runs. A zombie does not, once its last thread has ended: until then the process holds
+    /// its sockets.
     pub fn alive(self) -> bool {
         stat(self.pid).is_some_and(|(state, start_time)| {
-            start_time == self.start_time && !matches!(state, 'Z' | 'X')
+            start_time == self.start_time
+                && match state {
+                    'X' => false,
+                    'Z' => threads(self.pid) > 1,
+                    _ => true,
+                }
         })
     }
 
@@ -57,6 +63,11 @@ impl ProcessId {
             Err(error) => Err(error).with_context(|| format!("sending {signal} to {}", self.pid)),
         }
     }
+}
+
+/// How many threads of a process there are, its own counted.
+fn threads(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 /// State letter and start time of a process.
