@@ -7,17 +7,16 @@ use gingham_bgp::session::Farewell;
 use gingham_bgp::speaker::Handle;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Listens at a path; a socket that a dead speaker left there is replaced.
 pub(crate) fn listen(path: &Path) -> anyhow::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| path.display().to_string());
-        }
-        _ => {}
+    // Nothing but a socket is taken for a leftover.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(path).with_context(|| path.display().to_string())?;
     }
     UnixListener::bind(path).with_context(|| path.display().to_string())
 }
