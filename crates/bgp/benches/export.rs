@@ -10,7 +10,9 @@
 use gingham_bgp::attributes::{Attributes, Interner};
 use gingham_bgp::config::{AsnWidth, NextHopMode};
 use gingham_bgp::export::{Audience, Borders, Cursor, Group, Profile};
-use gingham_bgp::rib::{Freshness, Import, Path, Ranked, Selection, Source, SourceKind, Standing};
+use gingham_bgp::rib::{
+    Freshness, Import, Path, Provenance, Ranked, Selection, Source, SourceKind, Standing,
+};
 use gingham_bgp::wire::{Codec, PeerKind};
 use gingham_bgp::{PeerId, RouterId};
 use gingham_model::{Family, Prefix};
@@ -123,6 +125,7 @@ fn selection(peer: u32) -> Selection {
         path_id: 0,
         received: attributes.clone(),
         import: Import::Accepted(attributes),
+        provenance: Provenance::Outside,
         freshness: Freshness::Fresh,
     };
     let ranked = vec![Ranked {

@@ -7,7 +7,7 @@
 )]
 
 use gingham_bgp::attributes::{AsPath, Attributes, Interned, Interner};
-use gingham_bgp::rib::{Freshness, Import, Path, Rib, Source, SourceKind};
+use gingham_bgp::rib::{Freshness, Import, Path, Provenance, Rib, Source, SourceKind};
 use gingham_bgp::{Asn, PeerId, RouterId};
 use gingham_model::{Family, Prefix};
 use std::hint::black_box;
@@ -125,6 +125,7 @@ fn fill(rib: &mut Rib, gives: &[Gives]) {
                 path_id: 0,
                 received: attributes.clone(),
                 import: Import::Accepted(attributes.clone()),
+                provenance: Provenance::Outside,
                 freshness: Freshness::Fresh,
             };
             rib.update(*prefix, path);

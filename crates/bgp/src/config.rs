@@ -7,6 +7,7 @@ mod check;
 mod error;
 mod peer;
 mod settings;
+mod territory;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use settings::{
     AddPath, AddPathReceive, AsnWidth, Excess, FamilySettings, MaxPrefixes, MessageSize,
     NextHopMode, Password, Role, Ttl,
 };
+pub use territory::{Holder, Scope, Territory};
 
 use crate::attributes::{Community, LargeCommunity};
 use crate::policy::{Filter, FilterName};
@@ -57,6 +59,9 @@ pub struct Config {
     /// What it originates.
     #[serde(default)]
     pub announce: Vec<Announcement>,
+    /// Which prefixes of the zone are whose.
+    #[serde(default)]
+    pub territory: Territory,
 }
 
 /// Graceful restart (RFC 4724, RFC 8538) and long-lived stale routes (RFC 9494), both roles.
@@ -108,6 +113,20 @@ pub struct Announcement {
     /// The node whose prefix it is: what filters call the origin node.
     #[serde(default)]
     pub node: Option<NodeName>,
+    /// When it is originated.
+    #[serde(default)]
+    pub when: When,
+}
+
+/// When a prefix is originated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// As long as it is configured.
+    #[default]
+    Always,
+    /// Only while a prefix inside it is held from a node of the zone: it is an aggregate.
+    Contributed,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 //!
 //! Rules are asked in order; the first whose every condition holds decides. What no rule decides is
 //! decided by [`Filter::otherwise`]. Conditions look at the path as it came: the actions of a rule
-//! change what leaves the filter, never what is asked.
+//! change what leaves the filter, never what is asked. [`Filter::next`] sees what left.
 
 mod change;
 mod condition;
@@ -17,6 +17,7 @@ mod trial;
 pub use trial::{Trial, dry_run};
 
 use crate::attributes::{Attributes, Community, LargeCommunity};
+use crate::rib::Provenance;
 use crate::{Asn, Nlri, PeerId};
 use gingham_model::{NodeName, Prefix};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Filter {
     /// What becomes of paths no rule matches.
     #[serde(default)]
     pub otherwise: Verdict,
+    /// Who judges what this filter accepts, with the changes it made.
+    #[serde(default)]
+    pub next: Option<Box<Filter>>,
 }
 
 /// Whether a path goes on.
@@ -61,6 +65,9 @@ pub struct Rule {
     /// The node whose path it is: known for what we originate and for peers that are nodes.
     #[serde(default)]
     pub origin_nodes: Vec<NodeName>,
+    /// Where the path is from: any of these.
+    #[serde(default)]
+    pub provenance: Vec<Provenance>,
     /// Any of these communities.
     #[serde(default)]
     pub communities: Vec<Community>,
@@ -144,6 +151,8 @@ pub struct Subject<'a> {
     pub peer: PeerId,
     /// The node that is, where known.
     pub origin_node: Option<&'a NodeName>,
+    /// Where it is from.
+    pub provenance: Provenance,
 }
 
 /// What a filter says of one path.

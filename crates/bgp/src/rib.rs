@@ -36,6 +36,20 @@ pub struct Source {
     pub node: Option<NodeName>,
 }
 
+/// Where a path is from, as far as that was proved on import.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// From ourselves.
+    Own,
+    /// From a node of the zone, judged as what a node says of its own blocks.
+    Zone,
+    /// From anywhere else.
+    Outside,
+}
+
 /// What the source of a path is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +85,8 @@ pub struct Path {
     pub received: Interned,
     /// What import made of it.
     pub import: Import,
+    /// Where it is from.
+    pub provenance: Provenance,
     /// Whether the peer still stands by it.
     pub freshness: Freshness,
 }
@@ -113,10 +129,37 @@ pub enum Refusal {
     FirstAs,
     /// The next hop is our own address, or none a packet can be sent to.
     NextHop,
+    /// The peer is a node, and the prefix lies in no block of it.
+    NotItsBlock,
+    /// The peer is a node, and the next hop is none of its addresses.
+    NotItsNextHop,
+    /// The prefix is a block of the zone, which only its node may announce.
+    ZoneBlock,
+    /// The prefix lies inside a block of ours.
+    OwnBlock,
     /// No import filter for an external peer (RFC 8212).
     NoFilter,
     /// A filter said no: this rule, or none matched.
     Filter(Option<String>),
+}
+
+impl Refusal {
+    /// In a word, to count by: the rule's name where a filter's rule said no.
+    pub fn reason(&self) -> &str {
+        match self {
+            Refusal::AsLoop => "asLoop",
+            Refusal::OwnOriginator => "ownOriginator",
+            Refusal::ClusterLoop => "clusterLoop",
+            Refusal::FirstAs => "firstAs",
+            Refusal::NextHop => "nextHop",
+            Refusal::NotItsBlock => "notItsBlock",
+            Refusal::NotItsNextHop => "notItsNextHop",
+            Refusal::ZoneBlock => "zoneBlock",
+            Refusal::OwnBlock => "ownBlock",
+            Refusal::NoFilter => "noFilter",
+            Refusal::Filter(rule) => rule.as_deref().unwrap_or("filter"),
+        }
+    }
 }
 
 /// Whether a peer still stands by a path.

@@ -11,6 +11,7 @@
 //! and then, and leaves a task behind only where a socket is full: a peer that does not read costs a
 //! task and a cursor, and nobody waits for it.
 
+mod aggregate;
 mod answer;
 mod calendar;
 mod connection;
@@ -30,9 +31,11 @@ mod record;
 pub mod report;
 mod restart;
 mod rim;
+mod scope;
 pub mod socket;
 mod spread;
 mod telling;
+mod territory;
 
 pub use handle::{CommandError, Handle, Started};
 pub use learned::{Changes, Learned};

@@ -3,6 +3,7 @@
 mod faults;
 mod filters;
 mod peers;
+mod territory;
 
 use super::{Announcement, Config, ConfigError, ConfigFault};
 use faults::{address, more_than, other_family, reserved, router_id, twice, zero};
@@ -13,12 +14,14 @@ impl Config {
     /// Whether the configuration can be used as it is.
     ///
     /// # Errors
-    /// Every field that stands in the way: the speaker's own, then peers, filters and announcements.
+    /// Every field that stands in the way: the speaker's own, then peers, filters, announcements and the
+    /// territory.
     pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors: Vec<ConfigError> = self.own_faults().collect();
         errors.extend(peers::faults(self));
         errors.extend(filters::faults(&self.filters));
         errors.extend(announcement_faults(&self.announce));
+        errors.extend(territory::faults(&self.territory));
         if errors.is_empty() {
             Ok(())
         } else {

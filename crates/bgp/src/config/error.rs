@@ -41,6 +41,8 @@ pub enum ConfigFault {
     DuplicateAddress(IpAddr),
     #[error("{0} is used twice")]
     DuplicatePrefix(Prefix),
+    #[error("shares addresses with the block {0}")]
+    Overlap(Prefix),
     #[error("{0} is no address of a host: it is {1}")]
     Address(IpAddr, &'static str),
     #[error("{address} is not {wanted}, as {beside} is")]

@@ -4,7 +4,7 @@
 //! a buffer: an error would not know its place, and a password of digits would be no text. So the fields
 //! of [`Settings`] are listed once, in a macro, and read in either kind of peer as if they were its own.
 
-use super::{AsnWidth, FamilySettings, MessageSize, NextHopMode, Password, Role, Ttl};
+use super::{AsnWidth, FamilySettings, MessageSize, NextHopMode, Password, Role, Scope, Ttl};
 use crate::Asn;
 use crate::policy::FilterName;
 use gingham_model::{Family, NodeName, Prefix};
@@ -136,6 +136,9 @@ settings! {
     /// How far away the peer may be.
     #[serde(default)]
     ttl: Ttl,
+    /// What the peer may say, whatever filters allow.
+    #[serde(default)]
+    scope: Scope,
     /// The filter on what the peer says. An external peer without one is not believed (RFC 8212).
     #[serde(default)]
     import: Option<FilterName>,
@@ -148,7 +151,8 @@ settings! {
     /// How often our own AS may stand in paths we take from the peer.
     #[serde(default)]
     allow_own_asn: u8,
-    /// The node the peer is, where it is one: what filters call the origin node.
+    /// The node the peer is, where it is one: what filters call the origin node. Of peers that may speak
+    /// as nodes the territory knows it.
     #[serde(default)]
     node: Option<NodeName>,
     /// Whether the peer is told 4-octet numbers; off to speak as RFC 4271 did.

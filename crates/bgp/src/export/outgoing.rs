@@ -88,6 +88,7 @@ fn filtered(
         attributes: &attributes,
         peer: path.source.peer,
         origin_node: path.source.node.as_ref(),
+        provenance: path.provenance,
     });
     match decision {
         Decision::Accept => Some(attributes),

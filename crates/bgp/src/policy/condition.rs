@@ -12,6 +12,7 @@ impl Rule {
         let large = &attributes.large_communities;
         any(&self.prefixes, |range| range.contains(subject.nlri.prefix))
             && any(&self.origin_nodes, |node| subject.origin_node == Some(node))
+            && any(&self.provenance, |one| *one == subject.provenance)
             && any(&self.communities, |one| attributes.has(*one))
             && any(&self.large_communities, |one| {
                 large.binary_search(one).is_ok()

@@ -17,6 +17,7 @@ impl<'a> Subject<'a> {
             attributes: &path.received,
             peer: path.source.peer,
             origin_node: path.source.node.as_ref(),
+            provenance: path.provenance,
         }
     }
 }
@@ -27,8 +28,30 @@ impl Filter {
         self.judge(subject).1
     }
 
-    /// The first rule that matches, and what it leads to.
+    /// The last rule that matched on the way to the decision, and the decision.
     pub(super) fn judge(&self, subject: &Subject<'_>) -> (Option<&Rule>, Decision) {
+        let (rule, decision) = self.judge_alone(subject);
+        let Some(next) = &self.next else {
+            return (rule, decision);
+        };
+        let attributes = match &decision {
+            Decision::Reject(_) => return (rule, decision),
+            Decision::Accept => subject.attributes,
+            Decision::Change(changed) => changed,
+        };
+        let (last, then) = next.judge(&Subject {
+            attributes,
+            ..*subject
+        });
+        let decision = match then {
+            Decision::Accept => decision,
+            Decision::Change(changed) if *changed == *subject.attributes => Decision::Accept,
+            then => then,
+        };
+        (last.or(rule), decision)
+    }
+
+    fn judge_alone(&self, subject: &Subject<'_>) -> (Option<&Rule>, Decision) {
         let Some(rule) = self.rules.iter().find(|rule| rule.matches(subject)) else {
             return match self.otherwise {
                 Verdict::Accept => (None, Decision::Accept),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::RouterId;
 use crate::attributes::{AsPath, Interner};
-use crate::rib::{Freshness, Import, Path, Refusal, Source, SourceKind};
+use crate::rib::{Freshness, Import, Path, Provenance, Refusal, Source, SourceKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -56,6 +56,7 @@ prop_compose! {
             name: String::new(),
             prefixes,
             origin_nodes: Vec::new(),
+            provenance: Vec::new(),
             communities,
             large_communities: Vec::new(),
             as_path: AsPathMatch { contains, ..AsPathMatch::default() },
@@ -71,7 +72,11 @@ fn some_filter() -> impl Strategy<Value = Filter> {
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.name = index.to_string();
         }
-        Filter { rules, otherwise }
+        Filter {
+            rules,
+            otherwise,
+            next: None,
+        }
     })
 }
 
@@ -96,6 +101,7 @@ fn subject(prefix: Prefix, attributes: &Attributes) -> Subject<'_> {
         attributes,
         peer: PeerId(1),
         origin_node: None,
+        provenance: Provenance::Outside,
     }
 }
 
@@ -120,6 +126,7 @@ fn paths(of: Vec<(Prefix, Attributes)>) -> Vec<(Prefix, Path)> {
             path_id: index as u32,
             received,
             import,
+            provenance: Provenance::Outside,
             freshness: Freshness::Fresh,
         };
         (prefix, path)
@@ -132,7 +139,7 @@ proptest! {
     fn without_rules_the_rest_is_everything(
         prefix in some_prefix(), attributes in some_attributes(), otherwise in some_verdict(),
     ) {
-        let filter = Filter { rules: Vec::new(), otherwise };
+        let filter = Filter { rules: Vec::new(), otherwise, next: None };
         let expected = match otherwise {
             Verdict::Accept => Decision::Accept,
             Verdict::Reject => Decision::Reject(None),
@@ -149,9 +156,9 @@ proptest! {
         let mut rules = filter.rules.clone();
         rules.truncate(at);
         rules.push(everything);
-        let short = Filter { rules: rules.clone(), otherwise: filter.otherwise };
+        let short = Filter { rules: rules.clone(), otherwise: filter.otherwise, next: None };
         rules.extend(filter.rules.iter().skip(at).cloned());
-        let long = Filter { rules, otherwise: Verdict::Accept };
+        let long = Filter { rules, otherwise: Verdict::Accept, next: None };
         let subject = subject(prefix, &attributes);
         prop_assert_eq!(short.decide(&subject), long.decide(&subject));
     }

@@ -22,6 +22,7 @@ fn decide(yaml: &str, attributes: &Attributes) -> Decision {
         attributes,
         peer: PeerId(3),
         origin_node: Some(&node),
+        provenance: Provenance::Zone,
     })
 }
 

@@ -12,7 +12,7 @@ pub struct Trial {
     pub nlri: Nlri,
     /// Whose path it is.
     pub peer: PeerId,
-    /// The rule that decides; `None` when none matches.
+    /// The last rule that matched, of the filter and those behind it; `None` when none did.
     pub rule: Option<String>,
     /// What it decides.
     pub decision: Decision,

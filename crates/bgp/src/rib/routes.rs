@@ -1,7 +1,7 @@
 //! The table of all paths, and which prefixes are to be decided anew.
 
 use super::table::{Slot, SlotId, Table};
-use super::{Candidate, Freshness, Import, Path, Reach, Selection, SourceKind, select};
+use super::{Candidate, Freshness, Path, Provenance, Reach, Selection, SourceKind, select};
 use crate::attributes::Community;
 use crate::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
@@ -110,19 +110,46 @@ impl Rib {
         self.remove_if(peer, family, |_| true);
     }
 
-    /// Asks anew what is to be made of each path of a peer: a filter changed.
-    pub fn reimport(&mut self, peer: PeerId, import: &mut dyn FnMut(Prefix, &Path) -> Import) {
+    /// Asks anew what is to be made of each path of a peer: a filter changed. The answer is a path of
+    /// the same peer with the same number.
+    pub fn reimport(&mut self, peer: PeerId, import: &mut dyn FnMut(Prefix, &Path) -> Path) {
         let held = Family::ALL.map(|family| self.of_peer_in(peer, family));
-        for id in held.concat() {
-            let Some(slot) = self.table.get_mut(id) else {
+        self.reimport_slots(&held.concat(), import);
+    }
+
+    /// Asks anew what is to be made of each path to a prefix that lies inside `block`, whoever gave it.
+    pub fn reimport_inside(
+        &mut self,
+        block: Prefix,
+        import: &mut dyn FnMut(Prefix, &Path) -> Path,
+    ) {
+        let inside: Vec<SlotId> = self.table.inside(block).collect();
+        self.reimport_slots(&inside, import);
+    }
+
+    fn reimport_slots(&mut self, slots: &[SlotId], import: &mut dyn FnMut(Prefix, &Path) -> Path) {
+        for id in slots {
+            let Some(slot) = self.table.get_mut(*id) else {
                 continue;
             };
             let outcome = import(slot.prefix, &slot.path);
-            if slot.path.import != outcome {
-                slot.path.import = outcome;
+            if differs(&slot.path, &outcome) {
                 self.dirty.insert(slot.prefix);
             }
+            slot.path = outcome;
         }
+    }
+
+    /// Whether a path from a node of the zone to a prefix inside `aggregate` was taken and is held, live
+    /// or stale. The first that is found is enough.
+    pub fn contributes(&self, aggregate: Prefix) -> bool {
+        let mut inside = self.table.inside(aggregate);
+        inside.any(|id| {
+            let path = self.table.get(id).map(|slot| &slot.path);
+            path.is_some_and(|path| {
+                path.provenance == Provenance::Zone && path.accepted().is_some()
+            })
+        })
     }
 
     /// Says how far a next hop is from now on.
@@ -182,6 +209,11 @@ impl Rib {
         select(candidates.collect(), self.multipath)
     }
 
+    /// Whether a peer gave a path with this number to this prefix.
+    pub fn holds(&self, peer: PeerId, nlri: Nlri) -> bool {
+        self.table.find(peer, nlri).is_some()
+    }
+
     /// How many paths of a peer there are in a family, those kept out on import included.
     pub fn count(&self, peer: PeerId, family: Family) -> usize {
         self.table.of_peer(peer, family).len()
@@ -189,9 +221,7 @@ impl Rib {
 
     /// Every prefix there is a path to, sorted.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix> {
-        let mut prefixes: Vec<Prefix> = self.table.prefixes().collect();
-        prefixes.sort_unstable();
-        prefixes.into_iter()
+        self.table.prefixes()
     }
 
     /// Every path of a peer, in no order that means anything.
@@ -242,6 +272,7 @@ fn differs(before: &Path, after: &Path) -> bool {
     let long_lived = |path: &Path| path.freshness == Freshness::LongLived;
     long_lived(before) != long_lived(after)
         || before.import != after.import
+        || before.provenance != after.provenance
         || before.received != after.received
         || before.source != after.source
 }

@@ -7,7 +7,7 @@ use super::Path;
 use crate::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 use slab::Slab;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     slots: Slab<Slot>,
-    /// The first slot of each prefix; a prefix without paths is not in here. Peers choose prefixes: only
-    /// a hash with a secret keeps them from choosing ones that collide.
-    prefixes: HashMap<Prefix, SlotId>,
+    /// The first slot of each prefix, in order, so that what lies inside a prefix is found without
+    /// looking at the rest; a prefix without paths is not in here.
+    prefixes: BTreeMap<Prefix, SlotId>,
     /// The slots of each peer in each family, in no order; an empty list is not in here.
     peers: HashMap<(PeerId, Family), Vec<SlotId>>,
 }
@@ -125,15 +125,25 @@ impl Table {
         self.slots.iter().map(|(_, slot)| slot)
     }
 
-    /// Every prefix once, in no order.
+    /// The numbers of the slots of prefixes inside `block`.
+    pub(super) fn inside(&self, block: Prefix) -> impl Iterator<Item = SlotId> {
+        let begun = self.prefixes.range(block..);
+        let inside = begun.take_while(move |(prefix, _)| block.covers(**prefix));
+        inside.flat_map(|(_, first)| self.chain_from(Some(*first)).map(|(id, _)| id))
+    }
+
+    /// Every prefix once, sorted.
     pub(super) fn prefixes(&self) -> impl ExactSizeIterator<Item = Prefix> {
         self.prefixes.keys().copied()
     }
 
     fn chain(&self, prefix: Prefix) -> impl Iterator<Item = (SlotId, &Slot)> {
+        self.chain_from(self.prefixes.get(&prefix).copied())
+    }
+
+    fn chain_from(&self, first: Option<SlotId>) -> impl Iterator<Item = (SlotId, &Slot)> {
         let at = |id: SlotId| self.slots.get(id.index()).map(|slot| (id, slot));
-        let first = self.prefixes.get(&prefix).copied().and_then(at);
-        std::iter::successors(first, move |(_, slot)| at(slot.next))
+        std::iter::successors(first.and_then(at), move |(_, slot)| at(slot.next))
     }
 
     /// Closes the gap a slot left in the chain of its prefix.

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::handle::{Command, CommandError};
+use super::peer::Peer;
 use super::report::{
     AttributesReport, FamilyReport, NegotiatedReport, PeerReport, PrefixReport, ToldReport,
     TrialReport, prefix,
@@ -9,8 +10,8 @@ use super::report::{
 use crate::policy::{self, Decision, Filter};
 use crate::rib::{Freshness, Import, Path};
 use crate::session::{Event, Farewell, Negotiated};
-use crate::{Moment, PeerId};
-use gingham_model::{Family, Prefix};
+use crate::{Moment, Nlri, PeerId};
+use gingham_model::{Family, NodeName, Prefix};
 use std::collections::BTreeMap;
 
 impl Core {
@@ -88,6 +89,7 @@ impl Core {
         Some(PeerReport {
             name: peer.name.clone(),
             address: peer.address,
+            node: self.report_node(peer),
             kind: peer.source.kind,
             state: peer.machine.state(),
             asn: peer.settings.asn,
@@ -100,12 +102,23 @@ impl Core {
         })
     }
 
+    fn report_node(&self, peer: &Peer) -> Option<NodeName> {
+        let known = self.nodes.get(&peer.address);
+        peer.settings.node.as_ref().or(known).cloned()
+    }
+
     fn report_families(&mut self, id: PeerId) -> BTreeMap<Family, FamilyReport> {
         let mut families: BTreeMap<Family, FamilyReport> = BTreeMap::new();
         for (prefix, path) in self.rib.of_peer(id) {
             let family = families.entry(prefix.family()).or_default();
             family.received += 1;
-            family.accepted += usize::from(matches!(path.import, Import::Accepted(_)));
+            match &path.import {
+                Import::Accepted(_) => family.accepted += 1,
+                Import::Refused(why) => {
+                    let refused = family.refused.entry(why.reason().to_owned());
+                    *refused.or_default() += 1;
+                }
+            }
             family.stale += usize::from(path.freshness != Freshness::Fresh);
         }
         let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
@@ -182,8 +195,8 @@ impl Core {
 
     /// Originates a prefix no more.
     pub(super) fn command_withdraw(&mut self, prefix: Prefix) -> Result<(), CommandError> {
-        let known = self.rib.of_peer(PeerId::LOCAL).any(|(at, _)| at == prefix);
-        if !known {
+        let known = self.rib.holds(PeerId::LOCAL, Nlri::plain(prefix));
+        if !known && !self.aggregates.contains_key(&prefix) {
             return Err(CommandError::NotAnnounced(prefix));
         }
         self.withdraw(prefix);

@@ -15,14 +15,14 @@ use super::learned::Shared;
 use super::peer::{self, Beginning, Origin, Peer, Session, Wanted};
 use super::spread::Spread;
 use crate::attributes::Interner;
-use crate::config::{Config, Excess, Settings};
+use crate::config::{Announcement, Config, Excess, Settings};
 use crate::export::Cursor;
-use crate::rib::{Path, Rib};
+use crate::rib::{Import, Rib};
 use crate::session::{Action, ConnectionId, Ends, Event, Farewell, Negotiated};
 use crate::wire::{Reach, RefreshPart, Update};
 use crate::{Moment, PeerId, wire};
 use bytes::Bytes;
-use gingham_model::Family;
+use gingham_model::{Family, NodeName, Prefix};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -57,7 +57,11 @@ pub(super) struct Core {
     /// section 4.1).
     pub(super) deferred: Option<Moment>,
     pub(super) effects: Vec<Effect>,
-    known: Known,
+    /// What is announced only while there is a part of it.
+    pub(super) aggregates: BTreeMap<Prefix, Announcement>,
+    /// Which node of the zone is where.
+    pub(super) nodes: BTreeMap<IpAddr, NodeName>,
+    pub(super) known: Known,
     calendar: Calendar,
     last_peer: u32,
 }
@@ -77,6 +81,8 @@ impl Core {
             learned,
             deferred: restarts.then(|| Moment::START + deferral),
             effects: Vec::new(),
+            aggregates: BTreeMap::new(),
+            nodes: config.territory.nodes(),
             known: Known::default(),
             calendar: Calendar::default(),
             last_peer: PeerId::LOCAL.0,
@@ -150,6 +156,7 @@ impl Core {
         let plan = peer::plan(&self.config, &self.beginning, &wanted);
         self.known.add(id, address, &wanted.origin);
         self.peers.insert(id, Peer::new(wanted, plan));
+        self.rename(id);
         self.event(now, id, &Event::Start);
         id
     }
@@ -195,7 +202,10 @@ impl Core {
 
     /// Tells everybody what is new. Whether there is something to write.
     pub(super) fn flush(&mut self) -> bool {
-        self.spread.flush(&mut self.rib, &self.learned)
+        let mut changed = self.rib.take_dirty();
+        self.aggregate(&changed);
+        changed.extend(self.rib.take_dirty());
+        self.spread.flush(&self.rib, &changed, &self.learned)
     }
 
     /// Lets a peer that was cut off from its log follow it again.
@@ -310,16 +320,16 @@ impl Core {
         };
         let customs = customs(&self.config, peer, &session.negotiated);
         let received = self.interner.intern(reach.attributes);
+        let mut refused = Vec::new();
         for nlri in reach.nlri {
-            let import = customs.import(&mut self.interner, nlri, &received);
-            let path = Path {
-                source: peer.source.clone(),
-                path_id: nlri.path_id,
-                received: received.clone(),
-                import,
-                freshness: crate::rib::Freshness::Fresh,
-            };
+            let path = customs.admit(&mut self.interner, nlri, &received);
+            if let Import::Refused(refusal) = &path.import {
+                refused.push(refusal.clone());
+            }
             self.rib.update(nlri.prefix, path);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            refused.iter().for_each(|why| peer.counters.refuse(why));
         }
     }
 

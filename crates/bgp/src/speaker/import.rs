@@ -1,28 +1,66 @@
 //! What becomes of a path a peer announces: taken as it is, changed, or kept out with a reason.
 
+use super::scope::Claim;
 use crate::attributes::{Attributes, Community, Interned, Interner};
 use crate::config::{Config, Settings};
 use crate::policy::{Decision, Filter, Subject};
-use crate::rib::{Import, Refusal, Source, SourceKind};
+use crate::rib::{Freshness, Import, Path, Provenance, Refusal, Source, SourceKind};
 use crate::session::Negotiated;
 use crate::{Nlri, RouterId};
+use gingham_model::Prefix;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What import looks at besides the path.
 pub(super) struct Customs<'a> {
     pub(super) config: &'a Config,
     pub(super) negotiated: &'a Negotiated,
-    pub(super) source: &'a Source,
+    pub(super) source: &'a Arc<Source>,
     pub(super) filter: Option<&'a Filter>,
     pub(super) settings: &'a Settings,
 }
 
 impl Customs<'_> {
-    /// Decides on one path.
-    pub(super) fn import(&self, interner: &mut Interner, nlri: Nlri, path: &Interned) -> Import {
-        if let Some(refusal) = self.refusal(path) {
-            return Import::Refused(refusal);
+    /// Decides on one path: what no filter can allow, then the scope of the peer, then its filter.
+    pub(super) fn admit(&self, interner: &mut Interner, nlri: Nlri, received: &Interned) -> Path {
+        let claim = Claim {
+            prefix: nlri.prefix,
+            next_hop: received.next_hop,
+            peer: self.source.address,
+        };
+        let (provenance, beyond) = claim.judge(self.settings.scope, &self.config.territory);
+        let import = match self.refusal(received).or(beyond) {
+            Some(refusal) => Import::Refused(refusal),
+            None => self.filter(interner, (nlri, provenance), received),
+        };
+        Path {
+            source: Arc::clone(self.source),
+            path_id: nlri.path_id,
+            received: received.clone(),
+            import,
+            provenance,
+            freshness: Freshness::Fresh,
         }
+    }
+
+    /// Decides anew on a path that is held.
+    pub(super) fn again(&self, interner: &mut Interner, prefix: Prefix, path: &Path) -> Path {
+        let nlri = Nlri {
+            prefix,
+            path_id: path.path_id,
+        };
+        Path {
+            freshness: path.freshness,
+            ..self.admit(interner, nlri, &path.received)
+        }
+    }
+
+    fn filter(
+        &self,
+        interner: &mut Interner,
+        (nlri, provenance): (Nlri, Provenance),
+        path: &Interned,
+    ) -> Import {
         let Some(filter) = self.filter else {
             return match self.source.kind {
                 SourceKind::External => Import::Refused(Refusal::NoFilter),
@@ -35,6 +73,7 @@ impl Customs<'_> {
             attributes: path,
             peer: self.source.peer,
             origin_node: self.source.node.as_ref(),
+            provenance,
         };
         match filter.decide(&subject) {
             Decision::Accept => Import::Accepted(path.clone()),

@@ -1,15 +1,14 @@
 //! The outcome for whoever installs routes: for each prefix that changed, where to send its packets.
 
-use crate::PeerId;
-use crate::rib::Selection;
+use crate::rib::{Path, Provenance, Selection};
 use gingham_model::Prefix;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Prefixes whose next hops changed since they were last asked for; empty next hops for a prefix that
-/// is gone. A prefix that changed often is in here once, so that a slow reader costs no memory.
+/// Prefixes from outside the zone whose next hops changed since they were last asked for; empty next hops
+/// for one that is gone, or whose best path is not from outside. A prefix that changed often is in here once, so that a slow reader costs no memory.
 pub type Changes = BTreeMap<Prefix, Vec<IpAddr>>;
 
 /// The reading end.
@@ -33,11 +32,16 @@ pub(super) fn channel() -> (Shared, Learned) {
 }
 
 impl Learned {
+    /// Takes all changes there are.
+    pub fn take(&self) -> Changes {
+        std::mem::take(&mut *lock(&self.0))
+    }
+
     /// Waits for changes and takes them all. May be dropped before it is ready; nothing is lost.
     pub async fn next(&self) -> Changes {
         loop {
             let arrived = self.0.arrived.notified();
-            let changes = std::mem::take(&mut *lock(&self.0));
+            let changes = self.take();
             if !changes.is_empty() {
                 return changes;
             }
@@ -47,7 +51,8 @@ impl Learned {
 }
 
 impl Shared {
-    /// These prefixes were decided anew. What this speaker originates itself is not learned.
+    /// These prefixes were decided anew. Nothing is learned where the best path is our own or a node's of
+    /// the zone.
     pub(super) fn changed(&self, decided: &[(Prefix, Selection)]) {
         // Nobody reads along: nothing is kept.
         if decided.is_empty() || Arc::strong_count(&self.0) == 1 {
@@ -55,10 +60,12 @@ impl Shared {
         }
         let mut changes = lock(&self.0);
         for (prefix, selection) in decided {
-            let learned = selection
+            let outside = |path: &&Path| path.provenance == Provenance::Outside;
+            let learned = selection.best().is_some_and(|best| outside(&best));
+            let paths = selection
                 .multipath()
-                .filter(|path| path.source.peer != PeerId::LOCAL);
-            let next_hops = learned.map(|path| path.attributes().next_hop).collect();
+                .filter(|path| learned && outside(path));
+            let next_hops = paths.map(|path| path.attributes().next_hop).collect();
             changes.insert(*prefix, next_hops);
         }
         drop(changes);

@@ -2,16 +2,30 @@
 
 use super::core::Core;
 use crate::attributes::Attributes;
-use crate::config::Announcement;
-use crate::rib::{Freshness, Import, Path, Source, SourceKind};
+use crate::config::{Announcement, When};
+use crate::rib::{Freshness, Import, Path, Provenance, Source, SourceKind};
 use crate::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 impl Core {
-    /// Announces a prefix, or announces it differently.
+    /// Announces a prefix, or announces it differently; an aggregate while there is a part of it.
     pub(super) fn announce(&mut self, announcement: &Announcement) {
+        let prefix = announcement.prefix;
+        match announcement.when {
+            When::Always => {
+                self.aggregates.remove(&prefix);
+                self.originate(announcement);
+            }
+            When::Contributed => {
+                self.aggregates.insert(prefix, announcement.clone());
+                self.originate_if_contributed(announcement);
+            }
+        }
+    }
+
+    pub(super) fn originate(&mut self, announcement: &Announcement) {
         let source = Arc::new(Source {
             peer: PeerId::LOCAL,
             kind: SourceKind::Local,
@@ -25,6 +39,7 @@ impl Core {
             path_id: 0,
             received: attributes.clone(),
             import: Import::Accepted(attributes),
+            provenance: Provenance::Own,
             freshness: Freshness::Fresh,
         };
         self.rib.update(announcement.prefix, path);
@@ -32,6 +47,7 @@ impl Core {
 
     /// Announces a prefix no more.
     pub(super) fn withdraw(&mut self, prefix: Prefix) {
+        self.aggregates.remove(&prefix);
         self.rib.withdraw(PeerId::LOCAL, Nlri::plain(prefix));
     }
 }

@@ -96,7 +96,7 @@ impl Peer {
                 kind,
                 router_id: RouterId(Ipv4Addr::UNSPECIFIED),
                 address: wanted.address,
-                node: wanted.settings.node.clone(),
+                node: None,
             }),
             name: wanted.name,
             address: wanted.address,
@@ -135,12 +135,17 @@ impl Peer {
             && self.deadline().is_none()
     }
 
+    /// What the session has agreed on, or the one before had.
+    pub(super) fn agreed(&self) -> Option<&Negotiated> {
+        let session = self.session.as_ref().map(|session| &session.negotiated);
+        session.or(self.before.as_ref())
+    }
+
     /// The source of paths of a session with the router of this identifier.
     pub(super) fn identify(&mut self, local: Asn, router_id: RouterId) {
         self.source = Arc::new(Source {
             router_id,
             kind: source_kind(local, &self.settings),
-            node: self.settings.node.clone(),
             ..(*self.source).clone()
         });
     }

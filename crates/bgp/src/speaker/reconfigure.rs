@@ -1,13 +1,12 @@
 //! Going over to another configuration: only the sessions it concerns notice.
 
-use super::core::{Core, Effect, customs};
+use super::core::{Core, Effect};
 use super::handle::CommandError;
 use super::import::cluster;
 use super::peer::{self, Origin, Peer, Wanted};
-use crate::config::{Config, Neighbour, Settings};
-use crate::policy::Filter;
+use crate::config::{Config, Neighbour, Scope, Settings};
 use crate::session::{Event, Farewell};
-use crate::{Moment, PeerId, RouterId};
+use crate::{Moment, PeerId};
 use gingham_model::Prefix;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,10 +18,19 @@ impl Core {
         let before = std::mem::replace(&mut self.config, config);
         self.rib.set_multipath(self.config.multipath);
         self.reannounce(&before);
+        if concerns_peers(&before, &self.config) {
+            self.reconsider_all(now, &before);
+        }
+        self.redraw(&before.territory);
+        self.check_deferral();
+        Ok(())
+    }
+
+    fn reconsider_all(&mut self, now: Moment, before: &Config) {
         self.remove_neighbours(now);
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
-            self.reconsider(now, id, &before);
+            self.reconsider(now, id, before);
         }
         for neighbour in self.config.neighbours.clone() {
             if self.named(&neighbour.name).is_none() {
@@ -30,7 +38,6 @@ impl Core {
             }
         }
         self.effects.push(Effect::Keys);
-        Ok(())
     }
 
     fn reannounce(&mut self, before: &Config) {
@@ -58,7 +65,6 @@ impl Core {
             self.drop_routes(id);
             self.forget(id);
         }
-        self.check_deferral();
     }
 
     fn drop_routes(&mut self, id: PeerId) {
@@ -110,6 +116,7 @@ impl Core {
         };
         peer.settings = wanted.settings;
         peer.machine.set_plan(plan);
+        self.rename(id);
         if agree_anew {
             return self.event(now, id, &Event::Stop(Farewell::ConfigurationChange));
         }
@@ -118,38 +125,43 @@ impl Core {
         }
         self.regroup(id);
     }
+}
 
-    fn reimport(&mut self, id: PeerId) {
-        let Core {
-            config,
-            peers,
-            rib,
-            interner,
-            ..
-        } = self;
-        let Some(peer) = peers.get(&id) else {
-            return;
-        };
-        let session = peer.session.as_ref().map(|session| &session.negotiated);
-        let Some(negotiated) = session.or(peer.before.as_ref()) else {
-            return;
-        };
-        let customs = customs(config, peer, negotiated);
-        rib.reimport(id, &mut |prefix, path| {
-            let nlri = crate::Nlri {
-                prefix,
-                path_id: path.path_id,
-            };
-            customs.import(interner, nlri, &path.received)
-        });
-    }
+/// Whether a peer has to be looked at: blocks come and go more often than anything else, and there may be
+/// thousands of peers.
+fn concerns_peers(before: &Config, after: &Config) -> bool {
+    let Config {
+        asn,
+        router_id,
+        cluster_id,
+        listen: _,
+        graceful_restart,
+        multipath: _,
+        neighbours,
+        ranges,
+        filters,
+        announce: _,
+        territory: _,
+    } = before;
+    let own = (asn, router_id, cluster_id, graceful_restart);
+    own != (
+        &after.asn,
+        &after.router_id,
+        &after.cluster_id,
+        &after.graceful_restart,
+    ) || (neighbours, ranges, filters) != (&after.neighbours, &after.ranges, &after.filters)
 }
 
 /// What of a configuration decides which paths of a peer are taken.
-fn customs_of<'a>(config: &'a Config, settings: &Settings) -> (Option<&'a Filter>, u8, RouterId) {
+fn customs_of<'a>(config: &'a Config, settings: &Settings) -> impl PartialEq + use<'a> {
     let filter = settings.import.as_ref();
     let filter = filter.and_then(|name| config.filters.get(name));
-    (filter, settings.allow_own_asn, cluster(config))
+    (
+        filter,
+        settings.allow_own_asn,
+        settings.scope,
+        cluster(config),
+    )
 }
 
 /// What of the settings only a new connection can follow, besides the plan.
@@ -159,6 +171,7 @@ fn transport(settings: &Settings) -> Settings {
         export: None,
         next_hop: Default::default(),
         allow_own_asn: 0,
+        scope: Scope::default(),
         ..settings.clone()
     }
 }

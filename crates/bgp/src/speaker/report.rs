@@ -2,11 +2,11 @@
 
 use crate::attributes::{Attributes, Community, ExtendedCommunity, LargeCommunity, Origin};
 use crate::policy::Verdict;
-use crate::rib::{Freshness, Path, Selection, SourceKind, Standing};
+use crate::rib::{Freshness, Path, Provenance, Refusal, Selection, SourceKind, Standing};
 use crate::session::{RefreshKind, State};
 use crate::wire::Disposition;
 use crate::{Asn, RouterId};
-use gingham_model::{Family, Prefix};
+use gingham_model::{Family, NodeName, Prefix};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,6 +29,8 @@ pub struct Counters {
     pub lost: u64,
     /// Malformed attributes survived, by what was done (RFC 7606).
     pub faults: BTreeMap<&'static str, u64>,
+    /// Paths it announced that were kept out, by reason: the refusal, or the rule of a filter.
+    pub refused: BTreeMap<String, u64>,
 }
 
 impl Counters {
@@ -38,6 +40,11 @@ impl Counters {
             Disposition::TreatAsWithdraw => "treat-as-withdraw",
         };
         *self.faults.entry(name).or_default() += 1;
+    }
+
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        let count = self.refused.entry(refusal.reason().to_owned());
+        *count.or_default() += 1;
     }
 }
 
@@ -49,6 +56,8 @@ pub struct PeerReport {
     pub name: String,
     /// Its address.
     pub address: IpAddr,
+    /// The node it is, where it is configured or the territory knows one at its address.
+    pub node: Option<NodeName>,
     /// What it is to us.
     pub kind: SourceKind,
     /// The state of its machine.
@@ -102,6 +111,8 @@ pub struct FamilyReport {
     pub received: usize,
     /// Those that were taken.
     pub accepted: usize,
+    /// Those that were not, by reason, as in [`Counters::refused`].
+    pub refused: BTreeMap<String, usize>,
     /// Those it does not stand by at the moment.
     pub stale: usize,
     /// Paths it is told.
@@ -128,6 +139,8 @@ pub struct PathReport {
     pub peer: String,
     /// The peer's number of it.
     pub path_id: u32,
+    /// Where it is from.
+    pub provenance: Provenance,
     /// Whether the peer still stands by it.
     pub freshness: Freshness,
     /// How it stands.
@@ -212,6 +225,7 @@ pub(super) fn prefix(
     let paths = selection.ranked.iter().map(|ranked| PathReport {
         peer: name(&ranked.path),
         path_id: ranked.path.path_id,
+        provenance: ranked.path.provenance,
         freshness: ranked.path.freshness,
         standing: ranked.standing.clone(),
         attributes: AttributesReport::of(ranked.path.attributes()),

@@ -68,20 +68,20 @@ impl Spread {
         }
     }
 
-    /// Tells every group, and whoever follows the RIB, what changed in it. Whether there is something
+    /// Tells every group, and whoever follows the RIB, what changed in it: these prefixes. Whether there is something
     /// to write.
-    pub(super) fn flush(&mut self, rib: &mut Rib, learned: &Shared) -> bool {
-        let mut changed = Vec::new();
-        for prefix in rib.take_dirty() {
+    pub(super) fn flush(&mut self, rib: &Rib, changed: &[Prefix], learned: &Shared) -> bool {
+        let mut decided = Vec::new();
+        for &prefix in changed {
             let selection = rib.select(prefix);
             for group in self.groups.values_mut() {
                 if group.profile().family == prefix.family() {
                     group.offer(prefix, &selection);
                 }
             }
-            changed.push((prefix, selection));
+            decided.push((prefix, selection));
         }
-        learned.changed(&changed);
+        learned.changed(&decided);
         let mut news = false;
         for group in self.groups.values_mut() {
             news |= group.flush();

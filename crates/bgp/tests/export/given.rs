@@ -6,7 +6,7 @@ use gingham_bgp::config::{AsnWidth, NextHopMode};
 use gingham_bgp::export::{Audience, Borders, Profile};
 use gingham_bgp::policy::{Action, AsPathMatch, Rule, Verdict};
 use gingham_bgp::rib::{
-    Freshness, Import, Loss, Path, Ranked, Selection, Source, SourceKind, Standing,
+    Freshness, Import, Loss, Path, Provenance, Ranked, Selection, Source, SourceKind, Standing,
 };
 use gingham_bgp::wire::{Codec, PeerKind, encode_end_of_rib};
 use gingham_bgp::{Asn, PeerId, RouterId};
@@ -71,6 +71,7 @@ pub(crate) fn accept(name: &str, actions: Vec<Action>) -> Rule {
         name: name.into(),
         prefixes: vec![],
         origin_nodes: vec![],
+        provenance: vec![],
         communities: vec![],
         large_communities: vec![],
         as_path: AsPathMatch::default(),
@@ -103,6 +104,7 @@ pub(crate) fn path(peer: u32, attributes: Attributes) -> Path {
         path_id: 0,
         received: interned.clone(),
         import: Import::Accepted(interned),
+        provenance: Provenance::Outside,
         freshness: Freshness::Fresh,
     }
 }

@@ -196,6 +196,7 @@ fn even() -> Filter {
             ..accept("even", vec![])
         }],
         otherwise: Verdict::Reject,
+        next: None,
     }
 }
 

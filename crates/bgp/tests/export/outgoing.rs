@@ -31,7 +31,11 @@ fn internals() -> Profile {
 fn filter(actions: Vec<Action>) -> Arc<Filter> {
     let rules = vec![accept("all", actions)];
     let otherwise = Verdict::Reject;
-    Arc::new(Filter { rules, otherwise })
+    Arc::new(Filter {
+        rules,
+        otherwise,
+        next: None,
+    })
 }
 
 /// External peers that are told what the filter says.
@@ -310,6 +314,7 @@ fn the_filter_decides_before_anything_is_changed() {
     rejecting.filter = Some(Arc::new(Filter {
         rules: vec![],
         otherwise: Verdict::Reject,
+        next: None,
     }));
     assert!(!hears(&rejecting, given()));
     let mut prepending = open(vec![Action::Prepend {

@@ -2,7 +2,7 @@
 
 use crate::given::{Given, intern, internal, ip};
 use gingham_bgp::attributes::Community;
-use gingham_bgp::rib::{Freshness, Import, Reach, Refusal, Rib, SourceKind};
+use gingham_bgp::rib::{Freshness, Import, Path, Reach, Refusal, Rib, SourceKind};
 use gingham_bgp::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 
@@ -139,14 +139,24 @@ fn what_we_originate_needs_no_way_to_its_next_hop() {
     assert_eq!(rib.select(prefix()).best(), Some(&own.path()));
 }
 
+/// What import makes of a path.
+fn made(path: &Path, import: Import) -> Path {
+    Path {
+        import,
+        ..path.clone()
+    }
+}
+
 #[test]
 fn another_filter_is_news_where_it_says_something_else() {
     let mut rib = rib_with(&internal(1));
-    rib.reimport(PEER, &mut |_, path| Import::Accepted(path.received.clone()));
+    rib.reimport(PEER, &mut |_, path| {
+        made(path, Import::Accepted(path.received.clone()))
+    });
     assert_eq!(rib.take_dirty(), []);
-    rib.reimport(PEER, &mut |to, _| {
+    rib.reimport(PEER, &mut |to, path| {
         assert_eq!(to, prefix());
-        Import::Refused(Refusal::NoFilter)
+        made(path, Import::Refused(Refusal::NoFilter))
     });
     assert_eq!(rib.take_dirty(), [prefix()]);
     assert_eq!(
@@ -157,7 +167,9 @@ fn another_filter_is_news_where_it_says_something_else() {
     let other = internal(1)
         .with(|attributes| attributes.local_pref = Some(7))
         .attributes;
-    rib.reimport(PEER, &mut |_, _| Import::Accepted(intern(&other)));
+    rib.reimport(PEER, &mut |_, path| {
+        made(path, Import::Accepted(intern(&other)))
+    });
     assert_eq!(rib.take_dirty(), [prefix()]);
     assert_eq!(
         rib.select(prefix())

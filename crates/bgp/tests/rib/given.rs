@@ -2,7 +2,8 @@
 
 use gingham_bgp::attributes::{AsPath, Attributes, Community, Interned, Interner, Origin};
 use gingham_bgp::rib::{
-    Candidate, Freshness, Import, Path, Reach, Refusal, Selection, Source, SourceKind, select,
+    Candidate, Freshness, Import, Path, Provenance, Reach, Refusal, Selection, Source, SourceKind,
+    select,
 };
 use gingham_bgp::{Asn, PeerId, RouterId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -110,6 +111,7 @@ impl Given {
             } else {
                 Import::Accepted(attributes)
             },
+            provenance: Provenance::Outside,
             freshness: self.freshness,
         }
     }

@@ -194,7 +194,10 @@ impl Both {
             }
             Step::Phase(peer, family, phase) => self.enter(phase, id(peer), family),
             Step::Reimport(peer, salt) => {
-                rib.reimport(id(peer), &mut |prefix, path| import(salt, prefix, path));
+                rib.reimport(id(peer), &mut |prefix, path| Path {
+                    import: import(salt, prefix, path),
+                    ..path.clone()
+                });
                 model.reimport(id(peer), |prefix, path| import(salt, prefix, path));
             }
             Step::Reach(hop, reach) => {

@@ -24,6 +24,9 @@ fn filter_faults(filter: &Filter) -> Vec<ConfigError> {
         let name = at("name", rule_name(&rule.name, &mut seen));
         errors.extend(under(path, name.into_iter().chain(rule_faults(rule))));
     }
+    if let Some(next) = &filter.next {
+        errors.extend(under("next".to_owned(), filter_faults(next)));
+    }
     errors
 }
 

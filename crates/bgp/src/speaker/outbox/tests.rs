@@ -3,7 +3,7 @@
 use super::*;
 use crate::attributes::{Attributes, Interner};
 use crate::export::{Audience, Borders, Group, Profile};
-use crate::rib::{Freshness, Import, Path, Rib, Source, SourceKind};
+use crate::rib::{Freshness, Import, Path, Provenance, Rib, Source, SourceKind};
 use crate::wire::{Codec, Notification, PeerKind};
 use crate::{PeerId, RouterId};
 use bytes::BytesMut;
@@ -106,6 +106,7 @@ impl Bench {
             path_id: 0,
             received: attributes.clone(),
             import: Import::Accepted(attributes),
+            provenance: Provenance::Own,
             freshness: Freshness::Fresh,
         };
         self.rib.update(prefix, path);
