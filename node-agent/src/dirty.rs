@@ -15,6 +15,8 @@ pub enum Cause {
     Start,
     /// The cluster's objects changed.
     Cluster,
+    /// BGP has learned something, or has been heard out.
+    Learned,
     /// Addresses were given out or given back.
     Leases,
     /// Something else changed in the run directory.
@@ -46,7 +48,7 @@ pub enum Cause {
 impl Cause {
     /// Whether something happened, rather than that it is time to look.
     pub fn is_an_event(self) -> bool {
-        self.is_of_kernel() || matches!(self, Cause::Cluster)
+        self.is_of_kernel() || matches!(self, Cause::Cluster | Cause::Learned)
     }
 
     /// Whether it is news of the kernel, where seconds count.
@@ -84,6 +86,7 @@ impl fmt::Display for Cause {
         f.pad(match self {
             Cause::Start => "start",
             Cause::Cluster => "cluster",
+            Cause::Learned => "learned",
             Cause::Leases => "leases",
             Cause::RunDir => "run-dir",
             Cause::Links => "links",

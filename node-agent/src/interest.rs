@@ -80,9 +80,8 @@ impl Interest {
             return None;
         }
         match Owner::of(route.protocol) {
-            Some(Owner::Direct | Owner::Sink) => Some(Cause::Routes),
+            Some(Owner::Direct | Owner::Learned | Owner::Sink) => Some(Cause::Routes),
             Some(Owner::Pod) => (op == Op::Gone || self.of_pod(route)).then_some(Cause::Pods),
-            Some(Owner::Learned) => None,
             // It may have replaced ours, which no other notice tells.
             None if plan.leads_to(route.key.prefix) || self.of_pod(route) => {
                 Some(Cause::ForeignRoutes)

@@ -25,6 +25,7 @@
 
 pub mod agent;
 pub mod belief;
+pub mod bgp;
 pub mod check;
 pub mod claim;
 mod claiming;

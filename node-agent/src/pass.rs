@@ -8,6 +8,7 @@ mod wiring;
 pub use holding::{holding, is_in_use};
 pub use wiring::Wired;
 
+use crate::bgp::learned::Learned;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Marks};
 use crate::firewall::Firewall;
@@ -22,7 +23,7 @@ use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
 use gingham_model::{NodeName, Prefix, Route, RouteKey};
 use gingham_netlink::{Error, Socket};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,10 @@ pub struct Pass {
     pub me: NodeName,
     /// The cluster as last known.
     pub cluster: Arc<Cluster>,
+    /// What BGP has learned.
+    pub learned: Learned,
+    /// What this node announces as aggregates.
+    pub aggregates: BTreeSet<Prefix>,
     /// This boot.
     pub boot: BootId,
     /// The directory shared with the plugin.
@@ -76,8 +81,12 @@ pub struct Hands {
 pub struct Seen {
     /// The interfaces.
     pub links: Links,
-    /// The cluster it was planned by.
+    /// The cluster it was planned by,
     pub cluster: Arc<Cluster>,
+    /// and what BGP had learned,
+    pub learned: Learned,
+    /// and announced as aggregates.
+    pub aggregates: BTreeSet<Prefix>,
     /// What should be so.
     pub plan: Arc<Plan>,
     /// What is so.
@@ -173,6 +182,8 @@ impl Pass {
         let seen = Seen {
             links,
             cluster: Arc::clone(&self.cluster),
+            learned: self.learned.clone(),
+            aggregates: self.aggregates.clone(),
             plan,
             round,
             sysctls,
@@ -188,9 +199,13 @@ impl Pass {
     /// Most rounds plan what the one before planned: then it is the same.
     fn plan(&self, links: &Links) -> Arc<Plan> {
         let before = self.before.as_ref();
-        let same =
-            before.filter(|seen| Arc::ptr_eq(&seen.cluster, &self.cluster) && seen.links == *links);
-        if let Some(seen) = same {
+        let same = |seen: &&Arc<Seen>| {
+            Arc::ptr_eq(&seen.cluster, &self.cluster)
+                && seen.links == *links
+                && seen.learned.is_the_same(&self.learned)
+                && seen.aggregates == self.aggregates
+        };
+        if let Some(seen) = before.filter(same) {
             return Arc::clone(&seen.plan);
         }
         Arc::new(plan::plan(&plan::Inputs {
@@ -198,6 +213,8 @@ impl Pass {
             cluster: &self.cluster,
             links,
             boot: &self.boot,
+            learned: &self.learned,
+            aggregates: &self.aggregates,
         }))
     }
 

@@ -2,18 +2,25 @@
 //!
 //! ```text
 //!   Cluster ──┬─ blocks of my zone, other nodes ──► Owner::Direct via nodeIPs, if on link
-//!             ├─ my blocks ───────────────────────► Owner::Sink, and node.json
-//!   Links ────┘
+//!   Links ────┼─ my blocks ───────────────────────► Owner::Sink, and node.json
+//!   BGP ──────┼─ aggregates announced ────────────► Owner::Sink
+//!             └─ learned prefixes ────────────────► Owner::Learned via next hops on link
 //! ```
 
-use crate::cluster::{Cluster, Complete};
+mod learned;
+
+pub use learned::Unresolved;
+
+use crate::bgp::learned::Learned;
+use crate::cluster::Cluster;
 use crate::links::{Links, OffLink};
 use crate::objects::Node;
+use crate::routes::removals::Removals;
 use crate::screen::{Dispute, Nets, Screened, Skipped};
 use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
 use gingham_model::{
     Block, BlockState, CidrState, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route,
-    RouteKey, RouteProtocol, RouteSet, Target, Zone,
+    RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target, Zone,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,28 +39,25 @@ pub struct Inputs<'a> {
     pub links: &'a Links,
     /// This boot.
     pub boot: &'a BootId,
-}
-
-/// Whether routes may be removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removals {
-    /// Everything is known, and nobody says stop. Only these prefixes are in unknown hands.
-    Allowed(Complete, BTreeSet<Prefix>),
-    /// For these reasons not.
-    Held(Vec<String>),
+    /// What BGP has learned.
+    pub learned: &'a Learned,
+    /// What this node announces as aggregates.
+    pub aggregates: &'a BTreeSet<Prefix>,
 }
 
 /// What should be so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The routes of protocols direct and sink, all of them.
+    /// The routes of protocols direct, learned and sink, all of them.
     pub routes: RouteSet,
-    /// Whose block each leads to.
+    /// Whose block each leads to, of those that lead to one.
     pub owners: BTreeMap<RouteKey, NodeName>,
-    /// Whether others of these protocols may go.
+    /// Which others of these protocols may go.
     pub removals: Removals,
     /// Routes left out only because their next hop is on no link of this node, and that in words.
     pub off_link: BTreeMap<RouteKey, String>,
+    /// Learned prefixes without a route.
+    pub unresolved: BTreeMap<Prefix, Unresolved>,
     /// Protocols whose routes may be taken over.
     pub take_over: BTreeSet<RouteProtocol>,
     /// How long a mass removal is held.
@@ -70,7 +74,11 @@ pub struct Plan {
 /// Plans.
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let Inputs {
-        me, cluster, links, ..
+        me,
+        cluster,
+        links,
+        learned,
+        ..
     } = *inputs;
     let zone = cluster.identity(me).map(|(_, zone)| zone).ok();
     let near = |block: &&Block| block.node == *me || Some(&block.zone) == zone.as_ref();
@@ -84,8 +92,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let mut plan = Plan {
         routes: RouteSet::new(),
         owners: BTreeMap::new(),
-        removals: removals(cluster, me),
+        removals: Removals::new(cluster, me, learned),
         off_link: BTreeMap::new(),
+        unresolved: BTreeMap::new(),
         take_over: config.take_over.clone(),
         mass_removal_hold: config.mass_removal_hold,
         skipped: Vec::new(),
@@ -112,29 +121,45 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     plan.skipped = screened.skipped;
     plan.skipped.sort_by_key(|skipped| skipped.block);
+    for aggregate in inputs.aggregates {
+        let sink = Route::of(Owner::Sink, *aggregate, Target::Unreachable);
+        plan.routes.insert(sink.key, sink);
+    }
+    plan.learn(learned, links);
     plan
 }
 
 impl Plan {
-    /// Whether a route to this prefix is wanted.
+    /// Whether a route to this prefix is wanted. Asked for every route any program makes.
     pub fn leads_to(&self, prefix: Prefix) -> bool {
-        let mut owners = Owner::ALL.into_iter();
-        owners.any(|owner| self.routes.contains_key(&owner.key(prefix)))
+        let at = |metric| RouteKey {
+            table: TABLE_MAIN,
+            prefix,
+            metric,
+        };
+        let mut keys = self.routes.range(at(0)..=at(u32::MAX));
+        keys.next().is_some()
+    }
+
+    /// The routes left out because no next hop of theirs is on a link now.
+    pub fn off_link(&self) -> BTreeSet<RouteKey> {
+        let learned = self.unresolved.keys();
+        let learned = learned.map(|prefix| Owner::Learned.key(*prefix));
+        self.off_link.keys().copied().chain(learned).collect()
+    }
+
+    /// Why the route at `key` is left out, where that is because no next hop of it is on a link now.
+    pub fn why_off_link(&self, key: &RouteKey) -> Option<String> {
+        let unresolved = (*key == Owner::Learned.key(key.prefix))
+            .then(|| self.unresolved.get(&key.prefix))
+            .flatten();
+        let off_link = self.off_link.get(key).cloned();
+        off_link.or_else(|| unresolved.map(Unresolved::to_string))
     }
 
     fn add(&mut self, block: &Block, route: Route) {
         self.owners.insert(route.key, block.node.clone());
         self.routes.insert(route.key, route);
-    }
-}
-
-fn removals(cluster: &Cluster, me: &NodeName) -> Removals {
-    match cluster.complete(me) {
-        Ok(_) if cluster.config().paused => {
-            Removals::Held(vec!["RoutingConfig default: spec.paused is set".into()])
-        }
-        Ok(complete) => Removals::Allowed(complete, cluster.unread_blocks()),
-        Err(reasons) => Removals::Held(reasons),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a round would do, without doing it: behind `diff` and `plan`.
 
+use crate::bgp::learned::Learned;
 use crate::cluster::Cluster;
 use crate::firewall::Firewall;
 use crate::links::Links;
@@ -16,7 +17,7 @@ use crate::store::Event;
 use gingham_ipam::NodeState;
 use gingham_model::{Change, Route, RouteKey};
 use gingham_netlink::Socket;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -27,17 +28,21 @@ use std::time::Instant;
 pub fn rehearsal(known: &Known, cluster: &Cluster) -> Result<Rehearsal, gingham_netlink::Error> {
     let mut socket = Socket::open(REQUEST)?;
     let links = Links::new(socket.links()?, socket.addresses()?);
+    let unknown = Learned::nothing_yet("the kernel has not been read yet");
+    let seen = known.seen.as_deref();
     let plan = plan::plan(&plan::Inputs {
         me: &known.me,
         cluster,
         links: &links,
         boot: &known.boot,
+        learned: seen.map_or(&unknown, |seen| &seen.learned),
+        aggregates: seen.map_or(&BTreeSet::new(), |seen| &seen.aggregates),
     });
     let now = Instant::now();
     let order = Order {
         plan: &plan,
         extent: Extent::Whole,
-        before: known.seen.as_ref().map(|seen| (&*seen.plan, &seen.round)),
+        before: seen.map(|seen| (&*seen.plan, &seen.round)),
         culprits: &BTreeMap::new(),
         now,
         deadline: now + ROUTES,

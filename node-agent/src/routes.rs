@@ -3,16 +3,17 @@
 //! ```text
 //!   kernel ──dump──► Table ──┐
 //!   Plan ────────────────────┼──► work ──► Add, Replace, Remove ──► kernel ──► read back
-//!   Guard, Fights ───────────┘      └────► conflicts, held, contested     └──► Standing
+//!   Removals, Guard, Fights ─┘      └────► conflicts, held, contested     └──► Standing
 //! ```
 //!
-//! Own are the routes of protocols direct and sink, in the main table. Everything else is foreign
-//! to this module, the plugin's and BGP's routes too: it is looked at and never touched, unless the
+//! Own are the routes of protocols direct, learned and sink, in the main table. Everything else is
+//! foreign to this module, the plugin's routes too: it is looked at and never touched, unless the
 //! operator has named its protocol for taking over.
 
 pub mod fights;
 pub mod guard;
 pub mod reconcile;
+pub mod removals;
 pub mod standing;
 pub mod table;
 pub mod work;

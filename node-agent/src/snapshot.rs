@@ -4,12 +4,12 @@ use crate::cluster::{Cluster, SourceView};
 use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
-use crate::plan::{self, Removals};
+use crate::plan;
 use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
 use crate::status::{RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
 use gingham_ipam::{BootId, Usage};
-use gingham_model::{Family, NodeName, Owner, Prefix, Route, RouteKey, Target};
+use gingham_model::{Family, NodeName, Owner, Route, RouteKey, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -155,13 +155,8 @@ fn source(view: &SourceView<'_>) -> SourceStatus {
 
 fn held(seen: &Seen) -> Vec<String> {
     let mass = seen.round.mass.map(|mass| mass.to_string());
-    match &seen.plan.removals {
-        Removals::Allowed(_, unread) => {
-            let held = |prefix: &Prefix| format!("Block {prefix}: no valid version is known");
-            unread.iter().map(held).chain(mass).collect()
-        }
-        Removals::Held(reasons) => reasons.clone(),
-    }
+    let reasons = seen.plan.removals.reasons().into_iter();
+    reasons.chain(mass).collect()
 }
 
 /// The routes that are not as they should be: some by name, the rest as a number.

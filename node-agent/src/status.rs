@@ -130,7 +130,7 @@ pub struct Routes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteStatus {
-    /// `direct` or `sink`.
+    /// `direct`, `learned` or `sink`.
     pub kind: String,
     /// The destination.
     pub prefix: Prefix,
@@ -182,7 +182,7 @@ impl Rehearsal {
 pub struct ChangeStatus {
     /// `add`, `replace` or `remove`.
     pub op: String,
-    /// `direct` or `sink`; empty for a foreign route that would be taken over.
+    /// `direct`, `learned` or `sink`; empty for a foreign route that would be taken over.
     pub kind: String,
     /// The destination.
     pub prefix: Prefix,

@@ -2,6 +2,7 @@
 
 use super::{AgentError, Shown};
 use crate::belief::Belief;
+use crate::bgp::learned::Learned;
 use crate::claim::Unlisted;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty, Marks};
@@ -20,7 +21,7 @@ use crate::status::RoundStatus;
 use crate::store::{Event, Store};
 use gingham_ipam::{BootId, NodeState, Usage};
 use gingham_model::{Family, NodeName, Zone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -212,6 +213,8 @@ impl<S: Store> Agent<S> {
         let pass = Pass {
             me: self.me.clone(),
             cluster: Arc::clone(&self.cluster),
+            learned: Learned::default(),
+            aggregates: BTreeSet::new(),
             boot: self.boot.clone(),
             run_dir: self.run_dir.path().to_owned(),
             before: self.seen.clone(),

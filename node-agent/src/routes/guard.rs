@@ -5,8 +5,11 @@
 //! nobody. So when more than a few nodes lose their routes at once, these stay until the list has
 //! said the same for long enough, or an operator confirms it. A route whose next hop is off the
 //! link for a moment, as when an address is renewed, stays for that moment.
+//!
+//! Learned routes are no such list: BGP has a guard of its own, and keeps what a lost peer said
+//! (graceful restart, long-lived stale routes).
 
-use gingham_model::{Family, Route, RouteKey, RouteSet, Target};
+use gingham_model::{Family, Owner, Route, RouteKey, RouteSet, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -140,11 +143,15 @@ impl Guard {
     }
 
     fn note(&mut self, asked: &Asked<'_>, now: Instant) {
-        let superfluous =
-            |key: &RouteKey| asked.standing.contains_key(key) && !asked.wanted.contains_key(key);
-        self.since.retain(|key, _| superfluous(key));
-        for key in asked.standing.keys().filter(|key| superfluous(key)) {
-            self.since.entry(*key).or_insert(now);
+        let (standing, wanted) = (asked.standing, asked.wanted);
+        let concerns = |route: &&Route| {
+            let mine = !is_learned(route) || asked.off_link.contains(&route.key);
+            mine && !wanted.contains_key(&route.key)
+        };
+        self.since
+            .retain(|key, _| standing.get(key).as_ref().is_some_and(concerns));
+        for route in standing.values().filter(concerns) {
+            self.since.entry(route.key).or_insert(now);
         }
         let since = &self.since;
         self.confirmed.retain(|key| since.contains_key(key));
@@ -219,8 +226,13 @@ impl Node {
     }
 }
 
+fn is_learned(route: &Route) -> bool {
+    route.protocol == Owner::Learned.protocol()
+}
+
 fn node(route: &Route) -> Option<Node> {
     match &route.target {
+        _ if is_learned(route) => None,
         Target::Via(hops) => hops.first().map(|hop| Node::Other(hop.via)),
         Target::Unreachable => Some(Node::Own(route.key.prefix.family())),
         Target::Link(_) | Target::Foreign => None,

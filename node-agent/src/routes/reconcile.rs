@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use gingham_model::{Change, Route, RouteKey, TABLE_MAIN};
 use gingham_netlink::{Error, Socket};
 use nix::errno::Errno;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -204,7 +204,7 @@ impl Memory {
     fn decide(&mut self, order: &Order<'_>, table: &Table) -> (Work, Round) {
         let Order { plan, now, .. } = *order;
         self.fights.prune(now);
-        let off_link: BTreeSet<RouteKey> = plan.off_link.keys().copied().collect();
+        let off_link = plan.off_link();
         let asked = Asked {
             standing: table.routes(),
             wanted: &plan.routes,
@@ -286,6 +286,9 @@ impl Left<'_> {
         }
         if let Some(fight) = self.work.contested.get(key) {
             return Standing::Contested(fight.clone());
+        }
+        if let Some(reason) = self.work.held.get(key) {
+            return Standing::Held(reason.clone());
         }
         let failed = self.failed.get(key).cloned();
         failed.map_or(Standing::Missing, Standing::Failed)

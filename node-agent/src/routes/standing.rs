@@ -18,7 +18,7 @@ pub enum Standing {
     Conflict(Rival),
     /// Somebody keeps breaking it; we pause between repairs.
     Contested(Fight),
-    /// Not wanted any more; it stays for this reason.
+    /// Not wanted any more, or not with all of its next hops; it stays so for this reason.
     Held(String),
 }
 

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// The owners whose routes are kept here.
-pub const OWN: [Owner; 2] = [Owner::Direct, Owner::Sink];
+pub const OWN: [Owner; 3] = [Owner::Direct, Owner::Learned, Owner::Sink];
 
 /// Our routes as the kernel has them.
 ///

@@ -3,7 +3,7 @@
 use super::fights::{Fight, Fights};
 use super::guard::{Hold, Verdict};
 use super::table::{Rival, Rivals, Table};
-use crate::plan::{Plan, Removals};
+use crate::plan::Plan;
 use gingham_model::{Change, Route, RouteKey, diff};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -32,7 +32,7 @@ pub struct Work {
     pub changes: Vec<Change>,
     /// Wanted, but a foreign route stands at its key or is used instead.
     pub conflicts: Rivals,
-    /// Not wanted any more, but staying, for this reason.
+    /// Not wanted any more, or not with all of their next hops, but staying so for this reason.
     pub held: BTreeMap<RouteKey, String>,
     /// Wanted, and not repaired now.
     pub contested: BTreeMap<RouteKey, Fight>,
@@ -70,6 +70,10 @@ impl Work {
     /// it.
     fn make(&mut self, change: Change, situation: &Situation<'_>) {
         let key = change.key();
+        if let Some(reason) = situation.hold_hops(change.route()) {
+            self.held.insert(key, reason);
+            return;
+        }
         let rival = situation.rivals.get(&key);
         if let Some(fight) = situation.fights.pausing(&key, situation.now) {
             self.contested.insert(key, fight);
@@ -90,12 +94,16 @@ impl Work {
     /// there to follow it.
     fn outrank(&mut self, situation: &Situation<'_>, last: &mut Vec<Change>) {
         for (key, rival) in situation.rivals {
+            // They may be older than the plan.
+            let Some(route) = situation.plan.routes.get(key) else {
+                continue;
+            };
             let better = rival.0.key.metric < key.metric;
             let copy = !better && situation.table.routes().contains_key(key);
             if !better && !copy {
                 continue;
             }
-            if situation.may_take(rival) && situation.removals_allowed() {
+            if situation.may_take(rival) && situation.plan.removals.hold(route).is_none() {
                 last.push(Change::Remove(rival.0.clone()));
                 self.taken_over.push(rival.clone());
             } else {
@@ -110,24 +118,21 @@ impl Situation<'_> {
         self.plan.take_over.contains(&rival.protocol())
     }
 
-    fn removals_allowed(&self) -> bool {
-        matches!(self.plan.removals, Removals::Allowed(..))
-    }
-
     /// Why a superfluous route stays.
     fn hold(&self, route: &Route) -> Option<String> {
-        let key = &route.key;
-        match &self.plan.removals {
-            Removals::Held(reasons) => return Some(reasons.join("; ")),
-            Removals::Allowed(_, unread) if unread.contains(&key.prefix) => {
-                let prefix = key.prefix;
-                return Some(format!("Block {prefix}: no valid version is known"));
-            }
-            Removals::Allowed(..) => {}
+        if let Some(reason) = self.plan.removals.hold(route) {
+            return Some(reason);
         }
+        let key = &route.key;
         Some(match self.verdict.held.get(key)? {
-            Hold::Flap => self.plan.off_link.get(key)?.clone(),
+            Hold::Flap => self.plan.why_off_link(key)?,
             Hold::Mass => "mass removal".to_owned(),
         })
+    }
+
+    /// Why a route stays as it is although it is wanted with fewer next hops.
+    fn hold_hops(&self, want: &Route) -> Option<String> {
+        let have = self.table.routes().get(&want.key)?;
+        self.plan.removals.hold_hops(want, have)
     }
 }

@@ -1,6 +1,6 @@
 //! What of the kernel's news is a reason to look, and what must not wake anybody.
 
-use crate::make::{self, LOOPBACK, UPLINK, address, block, cluster, seen};
+use crate::make::{self, LOOPBACK, UPLINK, address, block, cluster, learned, seen};
 use gingham_agent::dirty::Cause;
 use gingham_agent::interest::Interest;
 use gingham_agent::pass::Wired;
@@ -15,7 +15,7 @@ const POD: u32 = 7;
 /// An index nobody has heard of.
 const STRANGER: u32 = 99;
 
-/// Of node w1, with a pod, and with a route to a block of node w2.
+/// Of node w1, with a pod, with a route to a block of node w2, and with one learned.
 fn interest() -> Interest {
     let cluster = cluster(&[
         block("10.64.0.0/26", "w1", &["10.1.0.1"]),
@@ -26,7 +26,8 @@ fn interest() -> Interest {
         ends: [(POD, addresses.into())].into(),
         ..Wired::default()
     };
-    Interest::new(Some(Arc::new(seen(cluster))), Arc::new(wired))
+    let learned = learned(&[("10.65.0.0/16", &["10.1.0.8", "10.1.0.9"])]);
+    Interest::new(Some(Arc::new(seen(cluster, learned))), Arc::new(wired))
 }
 
 fn notice(op: Op, object: Object) -> Notice {
@@ -242,8 +243,14 @@ fn routes_count_when_they_are_ours_or_in_our_place() {
             at(203, "10.64.0.0/26", 4_000_000_000),
             routes,
         ),
-        ("learned", new, at(202, "10.65.0.0/16", 40), None),
-        ("learned gone", gone, at(202, "10.65.0.0/16", 40), None),
+        ("learned changed", new, at(202, "10.65.0.0/16", 40), routes),
+        ("learned gone", gone, at(202, "10.65.0.0/16", 40), routes),
+        (
+            "learned from nobody",
+            new,
+            at(202, "10.98.0.0/24", 40),
+            routes,
+        ),
         ("of a pod just made", new, at(200, "10.64.0.6/32", 10), None),
         ("of a pod, replaced", new, at(200, "10.64.0.5/32", 10), pods),
         ("of a pod, gone", gone, at(200, "fd00:10::5/128", 10), pods),
@@ -281,6 +288,12 @@ fn routes_count_when_they_are_ours_or_in_our_place() {
             "foreign over our sink",
             new,
             at(4, "10.64.0.0/26", 20),
+            foreign,
+        ),
+        (
+            "foreign over a learned one",
+            new,
+            at(12, "10.65.0.0/16", 32),
             foreign,
         ),
         ("foreign elsewhere", new, at(4, "10.99.0.0/24", 12), None),

@@ -1,5 +1,6 @@
 //! Small makers of the objects the laws are about.
 
+use gingham_agent::bgp::learned::Learned;
 use gingham_agent::cluster::Cluster;
 use gingham_agent::config::RoutingConfig;
 use gingham_agent::links::Links;
@@ -13,6 +14,7 @@ use gingham_agent::sysctls::Kept;
 use gingham_ipam::BootId;
 use gingham_model::{Block, BlockState, NodeName};
 use gingham_netlink::{Address, Link};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) const LOOPBACK: u32 = 1;
@@ -138,20 +140,39 @@ pub(crate) fn links() -> Links {
 }
 
 pub(crate) fn planned(cluster: &Cluster) -> Plan {
+    planned_with(cluster, &Learned::default())
+}
+
+pub(crate) fn planned_with(cluster: &Cluster, learned: &Learned) -> Plan {
     plan(&Inputs {
         me: &me(),
         cluster,
         links: &links(),
         boot: &boot(),
+        learned,
+        aggregates: &BTreeSet::new(),
     })
 }
 
+/// What BGP has learned, and been heard out on: each prefix with its next hops.
+pub(crate) fn learned(routes: &[(&str, &[&str])]) -> Learned {
+    let ips = |vias: &[&str]| vias.iter().map(|via| via.parse().unwrap()).collect();
+    let routes = routes.iter();
+    let routes = routes.map(|(prefix, vias)| (prefix.parse().unwrap(), ips(vias)));
+    Learned {
+        routes: Arc::new(routes.collect()),
+        ..Learned::default()
+    }
+}
+
 /// What a round found that had nothing to do.
-pub(crate) fn seen(cluster: Cluster) -> Seen {
+pub(crate) fn seen(cluster: Cluster, learned: Learned) -> Seen {
     Seen {
         links: links(),
-        plan: Arc::new(planned(&cluster)),
+        plan: Arc::new(planned_with(&cluster, &learned)),
         cluster: Arc::new(cluster),
+        learned,
+        aggregates: BTreeSet::new(),
         round: Round::default(),
         sysctls: Kept::default(),
         firewall: None,

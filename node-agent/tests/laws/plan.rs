@@ -1,9 +1,11 @@
-use crate::make::{UPLINK, apply, block, cluster, me, node, planned, pool};
+use crate::make::{
+    UPLINK, apply, block, boot, cluster, learned, links, me, node, planned, planned_with, pool,
+};
 use gingham_agent::manifest::parse;
 use gingham_agent::objects::{Kind, Object};
-use gingham_agent::plan::Removals;
+use gingham_agent::plan::{Inputs, plan};
 use gingham_ipam::NodeBlockState;
-use gingham_model::{Block, BlockState, Family, NextHop, Owner, Prefix, Target};
+use gingham_model::{Block, BlockState, Family, NextHop, Owner, Prefix, Route, Target};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -36,7 +38,7 @@ fn a_neighbours_blocks_are_reached_by_its_addresses() {
         };
         assert_eq!(route.target, Target::Via(hop.into()));
     }
-    assert!(matches!(plan.removals, Removals::Allowed(..)));
+    assert_eq!(plan.removals.reasons(), [""; 0]);
 }
 
 #[test]
@@ -157,8 +159,89 @@ fn a_pause_holds_removals_and_nothing_else() {
         },
     )));
     let plan = planned(&index);
-    assert!(matches!(plan.removals, Removals::Held(_)));
+    let reasons = ["RoutingConfig default: spec.paused is set"];
+    assert_eq!(plan.removals.reasons(), reasons);
     assert_eq!(plan.routes.len(), 1);
+}
+
+fn via(hops: &[&str]) -> Target {
+    let hops = hops.iter().map(|hop| NextHop {
+        via: hop.parse().unwrap(),
+        dev: UPLINK,
+    });
+    Target::Via(hops.collect())
+}
+
+#[test]
+fn a_learned_prefix_is_reached_by_every_next_hop_that_is_a_neighbour() {
+    let plan = planned_with(
+        &cluster(&[]),
+        &learned(&[
+            ("10.65.0.0/16", &["10.1.0.9", "10.1.0.8", "10.1.0.9"]),
+            ("10.66.0.0/16", &["10.9.0.9", "10.1.0.8"]),
+            ("10.67.0.0/16", &["10.9.0.9", "10.1.0.1"]),
+            ("fd00:102::/48", &["fd00:1::9"]),
+        ]),
+    );
+    let expected = [
+        ("10.65.0.0/16", via(&["10.1.0.8", "10.1.0.9"])),
+        ("10.66.0.0/16", via(&["10.1.0.8"])),
+        ("fd00:102::/48", via(&["fd00:1::9"])),
+    ];
+    let expected =
+        expected.map(|(prefix, target)| Route::of(Owner::Learned, prefix.parse().unwrap(), target));
+    assert_eq!(plan.routes.into_values().collect::<Vec<_>>(), expected);
+    let unresolved = plan.unresolved.iter();
+    let unresolved: Vec<String> = unresolved.map(|(p, why)| format!("{p}: {why}")).collect();
+    let why = "next hop 10.9.0.9 is on no link of this node; next hop 10.1.0.1 is an address of \
+               this node";
+    assert_eq!(unresolved, [format!("10.67.0.0/16: {why}")]);
+}
+
+#[test]
+fn what_the_zones_objects_say_wins_over_what_bgp_says() {
+    let blocks = [
+        block("10.64.0.0/26", "w1", &["10.1.0.1"]),
+        block("10.64.0.64/26", "w2", &["10.1.0.2"]),
+        block("10.64.0.128/26", "w3", &["10.9.0.3"]),
+    ];
+    let all: [(&str, &[&str]); 4] = [
+        ("10.64.0.0/26", &["10.1.0.9"]),
+        ("10.64.0.64/26", &["10.1.0.9"]),
+        ("10.64.0.128/26", &["10.1.0.9"]),
+        ("10.64.0.0/16", &["10.1.0.9"]),
+    ];
+    let plan = planned_with(&cluster(&blocks), &learned(&all));
+    let learned = plan
+        .routes
+        .keys()
+        .filter(|key| **key == Owner::Learned.key(key.prefix));
+    let learned: Vec<String> = learned.map(|key| key.prefix.to_string()).collect();
+    // The third is on no link, so that BGP's way there is better than none.
+    assert_eq!(learned, ["10.64.0.0/16", "10.64.0.128/26"]);
+    assert_eq!(plan.routes.len(), 4);
+}
+
+#[test]
+fn an_aggregate_has_a_sink_and_no_learned_route() {
+    let aggregates = ["10.64.0.0/16", "fd00:10::/48"].map(|text| text.parse().unwrap());
+    let plan = plan(&Inputs {
+        me: &me(),
+        cluster: &cluster(&[block("10.64.0.0/26", "w1", &["10.1.0.1"])]),
+        links: &links(),
+        boot: &boot(),
+        learned: &learned(&[("10.64.0.0/16", &["10.1.0.9"])]),
+        aggregates: &aggregates.into(),
+    });
+    let block: Prefix = "10.64.0.0/26".parse().unwrap();
+    let mut sinks = vec![block, aggregates[0], aggregates[1]];
+    sinks.sort();
+    let sinks: Vec<Route> = sinks
+        .into_iter()
+        .map(|sink| Route::of(Owner::Sink, sink, Target::Unreachable))
+        .collect();
+    assert_eq!(plan.routes.into_values().collect::<Vec<_>>(), sinks);
+    assert_eq!(plan.owners.len(), 1, "an aggregate is nobody's block");
 }
 
 fn any_block() -> impl Strategy<Value = Block> {

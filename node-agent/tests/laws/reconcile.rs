@@ -1,14 +1,17 @@
-use crate::make::{block, cluster, edit_config, planned, refused};
+use crate::make::{block, cluster, edit_config, learned, planned, planned_with, refused};
+use gingham_agent::bgp::learned::Learned;
 use gingham_agent::dirty::Culprit;
 use gingham_agent::objects::Kind;
 use gingham_agent::plan::Plan;
 use gingham_agent::routes::fights::Fights;
-use gingham_agent::routes::guard::{Hold, Verdict};
+use gingham_agent::routes::guard::{Asked, Guard, Hold, Verdict};
 use gingham_agent::routes::table::{Table, rivals};
 use gingham_agent::routes::work::{Situation, Work, work};
 use gingham_agent::store::Event;
-use gingham_model::{Change, NextHop, Owner, Route, RouteKey, RouteProtocol, Target};
+use gingham_model::{Change, Family, NextHop, Owner, Route, RouteKey, RouteProtocol, Target, diff};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 fn stale(owner: Owner, prefix: &str) -> Route {
@@ -175,12 +178,125 @@ fn a_route_somebody_keeps_breaking_is_left_for_a_while() {
 }
 
 #[test]
-fn routes_of_the_plugin_and_of_bgp_are_foreign_too() {
-    let routes = vec![
-        stale(Owner::Pod, "10.64.0.7/32"),
-        stale(Owner::Learned, "10.65.0.0/16"),
-    ];
+fn routes_of_the_plugin_are_foreign_too() {
+    let routes = vec![stale(Owner::Pod, "10.64.0.7/32")];
     assert!(worked(&planned(&cluster(&[])), routes).changes.is_empty());
+}
+
+/// What BGP has learned so far, with IPv4 still to be heard out.
+fn v4_pending(routes: &[(&str, &[&str])]) -> Learned {
+    Learned {
+        pending: [(Family::V4, "two peers have not said all yet".to_owned())].into(),
+        ..learned(routes)
+    }
+}
+
+#[test]
+fn a_withdrawn_prefix_goes_though_the_cluster_is_not_known() {
+    let mut index = cluster(&[]);
+    index.apply(Event::Failed(Kind::Block, "gone".to_owned()));
+    let withdrawn = stale(Owner::Learned, "10.65.0.0/16");
+    let block = stale(Owner::Direct, "10.64.8.0/26");
+    let work = worked(&planned(&index), vec![withdrawn.clone(), block.clone()]);
+    assert_eq!(work.changes, [Change::Remove(withdrawn)]);
+    assert_eq!(work.held.into_keys().collect::<Vec<_>>(), [block.key]);
+}
+
+#[test]
+fn a_family_that_is_not_heard_out_holds_its_own_learned_routes_only() {
+    let plan = planned_with(&cluster(&[]), &v4_pending(&[]));
+    let kept = stale(Owner::Learned, "10.65.0.0/16");
+    let other_family = stale(Owner::Learned, "fd00:102::/48");
+    let block = stale(Owner::Direct, "10.64.8.0/26");
+    let work = worked(
+        &plan,
+        vec![kept.clone(), other_family.clone(), block.clone()],
+    );
+    assert_eq!(
+        work.changes,
+        [Change::Remove(block), Change::Remove(other_family)]
+    );
+    assert_eq!(work.held[&kept.key], "two peers have not said all yet");
+}
+
+#[test]
+fn a_pause_holds_learned_routes_too() {
+    let mut index = cluster(&[]);
+    edit_config(&mut index, |config| config.paused = true);
+    let withdrawn = stale(Owner::Learned, "10.65.0.0/16");
+    let work = worked(&planned(&index), vec![withdrawn.clone()]);
+    assert!(work.changes.is_empty() && work.held.contains_key(&withdrawn.key));
+}
+
+/// The first peer to be heard after a restart knows of one next hop of two.
+#[test]
+fn next_hops_that_were_not_heard_of_yet_stay_until_all_is_heard() {
+    let [both, one, other]: [&[&str]; 3] =
+        [&["10.1.0.8", "10.1.0.9"], &["10.1.0.8"], &["10.1.0.7"]];
+    let table = |vias| {
+        let plan = planned_with(&cluster(&[]), &learned(&[("10.65.0.0/16", vias)]));
+        plan.routes.into_values().collect::<Vec<_>>()
+    };
+    let pending = |vias| planned_with(&cluster(&[]), &v4_pending(&[("10.65.0.0/16", vias)]));
+    let held = worked(&pending(one), table(both));
+    assert!(held.changes.is_empty());
+    assert_eq!(held.held.len(), 1);
+    let heard_out = planned_with(&cluster(&[]), &learned(&[("10.65.0.0/16", one)]));
+    let [fewer, elsewhere, more] = [table(one), table(other), table(both)].map(|mut routes| {
+        let route = routes.remove(0);
+        [Change::Replace(route)]
+    });
+    assert_eq!(worked(&heard_out, table(both)).changes, fewer);
+    assert_eq!(worked(&pending(other), table(both)).changes, elsewhere);
+    assert_eq!(worked(&pending(both), table(one)).changes, more);
+}
+
+#[test]
+fn all_learned_routes_may_go_at_once() {
+    let thirds = 0..200u8;
+    let routes = thirds.map(|third| stale(Owner::Learned, &format!("10.70.{third}.0/24")));
+    let (table, _) = Table::part(routes.collect());
+    let plan = planned(&cluster(&[]));
+    let asked = Asked {
+        standing: table.routes(),
+        wanted: &plan.routes,
+        off_link: &BTreeSet::new(),
+        hold: plan.mass_removal_hold,
+    };
+    let verdict = Guard::default().ask(&asked, Instant::now());
+    assert_eq!(verdict, Verdict::default());
+}
+
+#[test]
+fn a_learned_route_whose_next_hop_is_off_the_link_for_a_moment_stays_for_that_moment() {
+    let off = planned_with(&cluster(&[]), &learned(&[("10.65.0.0/16", &["10.9.0.9"])]));
+    let stands = stale(Owner::Learned, "10.65.0.0/16");
+    let (table, _) = Table::part(vec![stands.clone()]);
+    let off_link = off.off_link();
+    let asked = Asked {
+        standing: table.routes(),
+        wanted: &off.routes,
+        off_link: &off_link,
+        hold: off.mass_removal_hold,
+    };
+    let (mut guard, now) = (Guard::default(), Instant::now());
+    let verdict = guard.ask(&asked, now);
+    let situation = Situation {
+        plan: &off,
+        table: &table,
+        rivals: &Default::default(),
+        verdict: &verdict,
+        fights: &Fights::default(),
+        now,
+    };
+    let why = "next hop 10.9.0.9 is on no link of this node";
+    assert_eq!(work(&situation).held[&stands.key], why);
+    let verdict = guard.ask(&asked, now + Duration::from_secs(6));
+    let later = Situation {
+        verdict: &verdict,
+        ..situation
+    };
+    assert_eq!(work(&later).changes, [Change::Remove(stands)]);
 }
 
 #[test]
@@ -213,6 +329,86 @@ fn what_the_guard_holds_stays() {
     });
     assert!(work.changes.is_empty());
     assert_eq!(work.held[&gone.key], "mass removal");
+}
+
+/// Few prefixes of both families, and few next hops, one of them on no link.
+fn any_learned() -> impl Strategy<Value = Vec<(String, Vec<IpAddr>)>> {
+    let prefix = (any::<bool>(), 0u8..6).prop_map(|(v4, at)| match v4 {
+        true => format!("10.{}.0.0/16", 100 + at),
+        false => format!("fd00:{}::/48", 100 + at),
+    });
+    let hops = proptest::collection::btree_set(6u8..10, 1..4);
+    proptest::collection::btree_map(prefix, hops, 0..8).prop_map(|all| {
+        let all = all.into_iter().map(|(prefix, lasts)| {
+            let via = |last: u8| match (prefix.contains(':'), last) {
+                (false, 9) => "10.9.0.9".parse().unwrap(),
+                (true, 9) => "fd00:9::9".parse().unwrap(),
+                (false, last) => format!("10.1.0.{last}").parse().unwrap(),
+                (true, last) => format!("fd00:1::{last}").parse().unwrap(),
+            };
+            let vias = lasts.into_iter().map(via).collect();
+            (prefix, vias)
+        });
+        all.collect()
+    })
+}
+
+fn taken_in(all: &[(String, Vec<IpAddr>)], pending: &[Family]) -> Learned {
+    let pending = pending.iter().map(|family| (*family, "why".to_owned()));
+    let mut learned = Learned {
+        pending: pending.collect(),
+        ..Learned::default()
+    };
+    let all = all.iter().cloned();
+    learned.take_in(
+        all.map(|(prefix, vias)| (prefix.parse().unwrap(), vias))
+            .collect(),
+    );
+    learned
+}
+
+proptest! {
+    /// Law 6 for BGP: whatever the kernel holds and whatever has been heard, no learned prefix and
+    /// no next hop of one that leads on is lost while its family is pending; and what is done
+    /// later is just the difference.
+    #[test]
+    fn nothing_learned_is_lost_before_its_family_is_heard_out(
+        before in any_learned(),
+        heard in any_learned(),
+        all in any_learned(),
+        v6_pending in any::<bool>(),
+    ) {
+        let plan = |all: &[_], pending: &[Family]| {
+            planned_with(&cluster(&[]), &taken_in(all, pending))
+        };
+        let standing = plan(&before, &[]).routes;
+        let pending: &[Family] = if v6_pending { &Family::ALL } else { &[Family::V4] };
+        let mut set = standing.clone();
+        for change in worked(&plan(&heard, pending), standing.values().cloned().collect()).changes {
+            change.apply(&mut set);
+        }
+        for (key, route) in &standing {
+            if pending.contains(&key.prefix.family()) {
+                let Some(Target::Via(now)) = set.get(key).map(|route| &route.target) else {
+                    return Err(TestCaseError::fail(format!("{route:?} is lost")));
+                };
+                let Target::Via(then) = &route.target else { unreachable!() };
+                let news = now.iter().any(|hop| !then.contains(hop));
+                prop_assert!(news || now == then);
+            }
+        }
+        let nothing = plan(&[], &Family::ALL);
+        let idle = worked(&nothing, standing.values().cloned().collect());
+        prop_assert_eq!(idle.changes, [], "a restart writes nothing");
+
+        let end = plan(&all, &[]);
+        let last = worked(&end, set.values().cloned().collect()).changes;
+        prop_assert_eq!(&last, &diff(&end.routes, &set));
+        for change in last {
+            change.apply(&mut set);
+        }
+        prop_assert_eq!(set, end.routes);
+    }
 }
 
 proptest! {

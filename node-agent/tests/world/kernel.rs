@@ -1,5 +1,6 @@
 //! Rounds against a real kernel, in a namespace of their own.
 
+use gingham_agent::bgp::learned::Learned;
 use gingham_agent::cluster::Cluster;
 use gingham_agent::dirty::Culprit;
 use gingham_agent::links::Links;
@@ -9,12 +10,12 @@ use gingham_agent::plan::{Inputs, Plan, plan};
 use gingham_agent::routes::reconcile::{Damage, Extent, Memory, Order, Round, reconcile};
 use gingham_agent::store::Event;
 use gingham_model::{
-    Block, BlockState, Change, MacAddress, NextHop, Owner, Route, RouteKey, RouteProtocol,
+    Block, BlockState, Change, MacAddress, NextHop, Owner, Prefix, Route, RouteKey, RouteProtocol,
     RouteSet, TABLE_MAIN, Target,
 };
 use gingham_netlink::link::{self, VethEnd, VethPair};
 use gingham_netlink::{Netns, Socket, address};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,10 +26,12 @@ pub(crate) struct World {
     pub(crate) node: Netns,
     pub(crate) socket: Socket,
     _lan: Netns,
+    pub(crate) learned: Learned,
+    pub(crate) aggregates: BTreeSet<Prefix>,
     memory: Memory,
     before: Option<(Plan, Round)>,
     culprits: BTreeMap<RouteKey, Culprit>,
-    extent: Extent,
+    pub(crate) extent: Extent,
 }
 
 impl World {
@@ -72,6 +75,8 @@ impl World {
             node,
             socket,
             _lan: lan,
+            learned: Learned::default(),
+            aggregates: BTreeSet::new(),
             memory: Memory::default(),
             before: None,
             culprits: BTreeMap::new(),
@@ -86,13 +91,21 @@ impl World {
         )
     }
 
-    fn round(&mut self, cluster: &Cluster) -> (Plan, Round) {
+    /// As after a restart of the agent.
+    pub(crate) fn forget(&mut self) {
+        self.memory = Memory::default();
+        self.before = None;
+    }
+
+    pub(crate) fn round(&mut self, cluster: &Cluster) -> (Plan, Round) {
         let links = self.links();
         let plan = plan(&Inputs {
             me: &ME.parse().unwrap(),
             cluster,
             links: &links,
             boot: &"8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap(),
+            learned: &self.learned,
+            aggregates: &self.aggregates,
         });
         let now = Instant::now();
         let order = Order {
@@ -113,7 +126,7 @@ impl World {
     }
 
     pub(crate) fn own(&mut self) -> RouteSet {
-        let ours = [Owner::Direct.protocol(), Owner::Sink.protocol()];
+        let ours = [Owner::Direct, Owner::Learned, Owner::Sink].map(Owner::protocol);
         let own = self
             .routes()
             .into_iter()
@@ -121,7 +134,7 @@ impl World {
         own.map(|route| (route.key, route)).collect()
     }
 
-    fn run(&self, command: &str) {
+    pub(crate) fn run(&self, command: &str) {
         let mut words = command.split(' ');
         let mut child = Command::new(words.next().unwrap());
         child.args(words);
@@ -167,7 +180,7 @@ pub(crate) fn node() -> Node {
 }
 
 /// Blocks of w1 and w2 in both families, all known.
-fn cluster() -> Cluster {
+pub(crate) fn cluster() -> Cluster {
     let mut cluster = Cluster::default();
     cluster.apply(apply(Object::Node(node())));
     for (cidr, owner, ip) in [
@@ -310,18 +323,13 @@ fn routes_of_others_survive_and_block_only_themselves() {
         protocol: RouteProtocol(4),
         target: target.clone(),
     };
-    let learned = Route::of(
-        Owner::Learned,
-        "10.65.0.0/16".parse().unwrap(),
-        target.clone(),
-    );
     let pod = Route::of(
         Owner::Pod,
         "10.64.1.7/32".parse().unwrap(),
         Target::Link(dev),
     );
     let stale = Route::of(Owner::Direct, "10.66.0.0/24".parse().unwrap(), target);
-    for route in [&foreign, &learned, &pod, &stale] {
+    for route in [&foreign, &pod, &stale] {
         world.change(&Change::Replace(route.clone()));
     }
     let (_, round) = world.round(&cluster());
@@ -332,7 +340,7 @@ fn routes_of_others_survive_and_block_only_themselves() {
     );
     assert!(!round.is_in_sync());
     let after = world.routes();
-    for kept in [&foreign, &learned, &pod] {
+    for kept in [&foreign, &pod] {
         assert!(after.contains(kept), "{kept:?}");
     }
     assert!(!after.contains(&stale));

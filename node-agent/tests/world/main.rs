@@ -10,6 +10,7 @@
 mod cleanup;
 mod directory;
 mod kernel;
+mod learned;
 mod managers;
 mod masquerade;
 mod nft_failures;

@@ -1,0 +1,3 @@
+//! What BGP brings to the node's routes.
+
+pub mod learned;
