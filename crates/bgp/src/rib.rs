@@ -7,6 +7,7 @@
 //! [`select`] is a pure function of the paths to one prefix.
 
 mod decision;
+mod next_hops;
 mod routes;
 mod table;
 

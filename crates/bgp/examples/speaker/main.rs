@@ -57,6 +57,7 @@ async fn main() -> anyhow::Result<()> {
                 .collect(),
         },
         recorder: arguments.record.as_deref().map(recorder).transpose()?,
+        connected: None,
     };
     let started =
         speaker::start(config, options).with_context(|| arguments.config.display().to_string())?;

@@ -1,11 +1,12 @@
 //! The table of all paths, and which prefixes are to be decided anew.
 
+use super::next_hops::{Connected, NextHops, Others};
 use super::table::{Slot, SlotId, Table};
 use super::{Candidate, Freshness, Path, Provenance, Reach, Selection, SourceKind, select};
 use crate::attributes::Community;
 use crate::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// Every path of every peer (Adj-RIB-In), and through [`Rib::select`] the Loc-RIB.
@@ -20,27 +21,13 @@ pub struct Rib {
     dirty: HashSet<Prefix>,
 }
 
-/// What is known of next hops.
-#[derive(Debug)]
-struct NextHops {
-    reach: HashMap<IpAddr, Reach>,
-    otherwise: Reach,
-    /// Those whose reach changed since dirty prefixes were taken: many change at once, and one look at
-    /// the table is enough for all of them.
-    changed: HashSet<IpAddr>,
-}
-
 impl Rib {
     /// An empty one, in which at most `multipath` paths share the load of a prefix.
     pub fn new(multipath: usize) -> Rib {
         Rib {
             multipath,
             table: Table::default(),
-            next_hops: NextHops {
-                reach: HashMap::new(),
-                otherwise: Reach::Cost(0),
-                changed: HashSet::new(),
-            },
+            next_hops: NextHops::new(),
             dirty: HashSet::new(),
         }
     }
@@ -154,23 +141,23 @@ impl Rib {
 
     /// Says how far a next hop is from now on.
     pub fn set_reach(&mut self, next_hop: IpAddr, reach: Reach) {
-        let before = self.next_hops.reach.insert(next_hop, reach);
-        if before.unwrap_or(self.next_hops.otherwise) != reach {
-            self.next_hops.changed.insert(next_hop);
-        }
+        self.next_hops.set(next_hop, reach);
     }
 
     /// Says how far next hops are that nothing was said of; at first `Reach::Cost(0)`.
     pub fn set_default_reach(&mut self, reach: Reach) {
-        if self.next_hops.otherwise == reach {
-            return;
-        }
-        self.next_hops.otherwise = reach;
-        let NextHops { reach, .. } = &self.next_hops;
-        let unknown =
-            |slot: &&Slot| next_hop(&slot.path).is_some_and(|hop| !reach.contains_key(&hop));
-        let affected = self.table.iter().filter(unknown);
-        self.dirty.extend(affected.map(|slot| slot.prefix));
+        self.set_others(Others::Alike(reach));
+    }
+
+    /// Says that next hops nothing was said of are at hand inside these prefixes, at `Reach::Cost(0)`,
+    /// and unreachable elsewhere.
+    pub fn set_connected(&mut self, prefixes: Vec<Prefix>) {
+        self.set_others(Others::Connected(Connected::new(prefixes)));
+    }
+
+    fn set_others(&mut self, others: Others) {
+        let used = self.table.iter().filter_map(|slot| next_hop(&slot.path));
+        self.next_hops.set_others(others, used);
     }
 
     /// Says how many paths may share the load of a prefix from now on, at least one.
@@ -183,12 +170,12 @@ impl Rib {
 
     /// Whether [`Rib::take_dirty`] has something to give.
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.next_hops.changed.is_empty()
+        !self.dirty.is_empty() || self.next_hops.has_changed()
     }
 
     /// The prefixes whose selection may differ since this was asked before, sorted, each once.
     pub fn take_dirty(&mut self) -> Vec<Prefix> {
-        let changed = std::mem::take(&mut self.next_hops.changed);
+        let changed = self.next_hops.take_changed();
         if !changed.is_empty() {
             let uses =
                 |slot: &&Slot| next_hop(&slot.path).is_some_and(|hop| changed.contains(&hop));
@@ -258,12 +245,6 @@ impl Rib {
 
     fn remove(&mut self, id: SlotId) {
         self.dirty.extend(self.table.remove(id));
-    }
-}
-
-impl NextHops {
-    fn reach(&self, next_hop: IpAddr) -> Reach {
-        self.reach.get(&next_hop).copied().unwrap_or(self.otherwise)
     }
 }
 

@@ -37,6 +37,10 @@ impl Core {
                 self.rib.set_reach(next_hop, reach);
                 let _ = reply.send(());
             }
+            Command::Connected(prefixes, reply) => {
+                self.rib.set_connected(prefixes);
+                let _ = reply.send(());
+            }
             // The loop ends the speaker.
             Command::End(..) => {}
         }

@@ -13,6 +13,7 @@ use super::import::Customs;
 use super::known::Known;
 use super::learned::Shared;
 use super::peer::{self, Beginning, Origin, Peer, Session, Wanted};
+use super::sessions::{Board, Heard};
 use super::spread::Spread;
 use crate::attributes::Interner;
 use crate::config::{Announcement, Config, Excess, Settings};
@@ -23,7 +24,7 @@ use crate::wire::{Reach, RefreshPart, Update};
 use crate::{Moment, PeerId, wire};
 use bytes::Bytes;
 use gingham_model::{Family, NodeName, Prefix};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the rim is to do.
@@ -53,6 +54,7 @@ pub(super) struct Core {
     pub(super) interner: Interner,
     pub(super) spread: Spread,
     pub(super) learned: Shared,
+    pub(super) sessions: Board,
     /// Until when nobody is told anything, since peers have yet to say what they have (RFC 4724
     /// section 4.1).
     pub(super) deferred: Option<Moment>,
@@ -79,6 +81,7 @@ impl Core {
             interner: Interner::default(),
             spread: Spread::default(),
             learned,
+            sessions: Board::new(),
             deferred: restarts.then(|| Moment::START + deferral),
             effects: Vec::new(),
             aggregates: BTreeMap::new(),
@@ -94,6 +97,8 @@ impl Core {
         for neighbour in core.config.neighbours.clone() {
             core.add_neighbour(Moment::START, &neighbour);
         }
+        core.sessions.defer(restarts);
+        core.sessions.publish();
         core
     }
 
@@ -157,6 +162,7 @@ impl Core {
         self.known.add(id, address, &wanted.origin);
         self.peers.insert(id, Peer::new(wanted, plan));
         self.rename(id);
+        self.note_session(id);
         self.event(now, id, &Event::Start);
         id
     }
@@ -175,6 +181,9 @@ impl Core {
         };
         self.calendar.move_to(id, peer.due, None);
         self.known.remove(id, peer.address, &peer.origin);
+        if let Origin::Configured(..) = peer.origin {
+            self.sessions.note(&peer.name, None);
+        }
     }
 
     /// When something is due.
@@ -206,6 +215,27 @@ impl Core {
         self.aggregate(&changed);
         changed.extend(self.rib.take_dirty());
         self.spread.flush(&self.rib, &changed, &self.learned)
+    }
+
+    /// Lets whoever waits for sessions know how they stand, once all that came before was told.
+    pub(super) fn publish(&mut self) {
+        if !self.has_news() {
+            self.sessions.publish();
+        }
+    }
+
+    /// Something happened to a session.
+    pub(super) fn note_session(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get(&id)
+            && let Origin::Configured(..) = peer.origin
+        {
+            let session = peer.session.as_ref();
+            let heard = Heard {
+                established: session.is_some(),
+                ended: session.map_or_else(BTreeSet::new, |session| session.ended.clone()),
+            };
+            self.sessions.note(&peer.name, Some(heard));
+        }
     }
 
     /// Lets a peer that was cut off from its log follow it again.
@@ -277,6 +307,7 @@ impl Core {
             refreshing: BTreeMap::new(),
             negotiated,
         });
+        self.note_session(id);
         self.confirm_retained(now, id);
         match self.deferred {
             None => self.tell(id),

@@ -2,13 +2,14 @@
 
 use super::learned::Learned;
 use super::report::{PeerReport, PrefixReport, ToldReport, TrialReport};
+use super::sessions::Sessions;
 use crate::config::{Announcement, Config, ConfigError};
 use crate::policy::Filter;
 use crate::rib::Reach;
 use crate::session::Farewell;
 use gingham_model::Prefix;
 use std::net::IpAddr;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// A speaker that runs. Dropping the last handle ends it as [`Farewell::Restart`] does: without a word.
 #[derive(Clone, Debug)]
@@ -57,6 +58,7 @@ pub(super) enum Command {
     Stop(String, Farewell, Reply<Result<(), CommandError>>),
     Configure(Box<Config>, Reply<Result<(), CommandError>>),
     Reach(IpAddr, Reach, Reply<()>),
+    Connected(Vec<Prefix>, Reply<()>),
     End(Farewell, Reply<()>),
 }
 
@@ -154,6 +156,15 @@ impl Handle {
             .await
     }
 
+    /// Says which prefixes are connected: next hops inside are at hand, all others out of reach, but
+    /// for those [`Handle::set_reach`] spoke of.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`].
+    pub async fn set_connected(&self, prefixes: Vec<Prefix>) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Connected(prefixes, reply)).await
+    }
+
     /// Ends every session like this, and the speaker once that is written.
     ///
     /// # Errors
@@ -177,6 +188,8 @@ pub struct Started {
     pub handle: Handle,
     /// What it learned.
     pub learned: Learned,
+    /// How its sessions with neighbours stand.
+    pub sessions: watch::Receiver<Sessions>,
     /// Ends when the speaker does.
     pub task: tokio::task::JoinHandle<()>,
 }

@@ -44,6 +44,7 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.before = Some(session.negotiated);
         }
+        self.note_session(id);
         self.check_deferral();
     }
 
@@ -99,6 +100,7 @@ impl Core {
         if let Some(session) = self.session(id) {
             session.ended.insert(family);
         }
+        self.note_session(id);
         self.rib.sweep(id, family);
         self.retain(id, family, None);
         self.check_deferral();

@@ -12,6 +12,7 @@ use super::socket;
 use crate::config::{Config, ConfigError};
 use crate::session::{ConnectionId, Event, Farewell};
 use crate::{Moment, PeerId};
+use gingham_model::Prefix;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ pub struct Options {
     pub beginning: Beginning,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
+    /// The connected prefixes, see [`Handle::set_connected`]; without, every next hop is at hand.
+    pub connected: Option<Vec<Prefix>>,
 }
 
 /// Why a speaker did not start.
@@ -54,9 +57,14 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
     let (news_sender, news) = mpsc::channel(4096);
     let (arrivals_sender, arrivals) = mpsc::channel(256);
     let (writing, reading) = learned::channel();
+    let mut core = Core::new(config, options.beginning, writing);
+    if let Some(connected) = options.connected {
+        core.rib.set_connected(connected);
+    }
+    let sessions = core.sessions.subscribe();
     let mut speaker = Speaker {
         began: Instant::now(),
-        core: Core::new(config, options.beginning, writing),
+        core,
         connections: HashMap::new(),
         doors,
         news: news_sender,
@@ -82,6 +90,7 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
             commands: command_sender,
         },
         learned: reading,
+        sessions,
         task: tokio::spawn(speaker.run(sources)),
     })
 }
@@ -199,6 +208,7 @@ impl Speaker {
             }
             self.pace.flushed(now, self.now());
         }
+        self.core.publish();
     }
 
     fn pump_all(&mut self) {

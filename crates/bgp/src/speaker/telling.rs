@@ -108,6 +108,7 @@ impl Core {
     /// The restart is over: every peer is told what there is.
     pub(super) fn end_deferral(&mut self) {
         self.deferred = None;
+        self.sessions.defer(false);
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
             self.tell(id);
