@@ -6,9 +6,14 @@
 //! ```
 //!
 //! Only [`Cluster::complete`] makes a [`Complete`], and only with one may a route be removed.
+//! [`Cluster::remember`] puts objects of an earlier run in force, which completes nothing.
+
+mod recall;
+
+pub use crate::source::SourceView;
 
 use crate::config::{self, RoutingConfig};
-use crate::objects::{self, Kind, Node, Object, Refusal};
+use crate::objects::{self, BgpPeer, Kind, Node, Object, Refusal, RouteFilter};
 use crate::source::{Source, State};
 use crate::store::Event;
 use gingham_model::{Block, NodeName, Pool, PoolName, Prefix, Zone};
@@ -25,18 +30,9 @@ pub struct Cluster {
     pools: Source<Pool>,
     blocks: Source<Block>,
     configs: Source<RoutingConfig>,
+    peers: Source<BgpPeer>,
+    filters: Source<RouteFilter>,
     believed: Option<Zone>,
-}
-
-/// How one source stands, for the eye.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceView<'a> {
-    /// What it holds.
-    pub kind: Kind,
-    /// Whether it has said all.
-    pub state: &'a State,
-    /// How many objects are in force.
-    pub objects: usize,
 }
 
 impl Cluster {
@@ -52,24 +48,41 @@ impl Cluster {
             Kind::ZonePool => self.pools.note(event),
             Kind::Block => self.blocks.note(event),
             Kind::RoutingConfig => self.configs.note(event),
+            Kind::BgpPeer => self.peers.note(event),
+            Kind::RouteFilter => self.filters.note(event),
         }
     }
 
     fn insert(&mut self, object: Object, unknown: Vec<String>) -> bool {
+        let name = object.name();
         match object {
-            Object::Node(node) => self.nodes.apply(node.name.to_string(), node, unknown),
-            Object::Pool(pool) => self.pools.apply(pool.name.to_string(), pool, unknown),
-            Object::Block(block) => {
-                let name = Block::object_name(block.cidr);
-                self.blocks.apply(name, block, unknown)
-            }
-            Object::Config(config) => self.configs.apply(config::NAME.to_owned(), config, unknown),
+            Object::Node(node) => self.nodes.apply(name, node, unknown),
+            Object::Pool(pool) => self.pools.apply(name, pool, unknown),
+            Object::Block(block) => self.blocks.apply(name, block, unknown),
+            Object::Config(config) => self.configs.apply(name, config, unknown),
+            Object::Peer(peer) => self.peers.apply(name, peer, unknown),
+            Object::Filter(filter) => self.filters.apply(name, filter, unknown),
         }
     }
 
     /// The Node object of that name.
     pub fn node(&self, name: &NodeName) -> Option<&Node> {
         self.nodes.objects().get(name.as_str())
+    }
+
+    /// The own Node and those of reflectors and ingress nodes, of every zone, in the order of names.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.objects().values()
+    }
+
+    /// Every BGPPeer, in the order of names.
+    pub fn peers(&self) -> impl Iterator<Item = &BgpPeer> {
+        self.peers.objects().values()
+    }
+
+    /// Every RouteFilter, in the order of names.
+    pub fn filters(&self) -> impl Iterator<Item = &RouteFilter> {
+        self.filters.objects().values()
     }
 
     /// Every block, in the order of names.
@@ -103,9 +116,8 @@ impl Cluster {
 
     /// Everything that was not taken, and why.
     pub fn refusals(&self) -> Vec<Refusal> {
-        let (nodes, pools) = (self.nodes.refused(), self.pools.refused());
-        let (blocks, configs) = (self.blocks.refused(), self.configs.refused());
-        let all = nodes.chain(pools).chain(blocks).chain(configs);
+        let sources = self.sources();
+        let all = sources.iter().flat_map(|source| source.refused.values());
         let mut refusals: Vec<Refusal> = all.cloned().collect();
         let accepted = self.pools();
         for pool in self.pools.objects().values() {
@@ -126,25 +138,35 @@ impl Cluster {
 
     /// Fields this version does not know, as `Kind name: path`.
     pub fn unknown_fields(&self) -> Vec<String> {
-        let pools = self.pools.unknown().map(|field| (Kind::ZonePool, field));
-        let blocks = self.blocks.unknown().map(|field| (Kind::Block, field));
-        let configs = self
-            .configs
-            .unknown()
-            .map(|field| (Kind::RoutingConfig, field));
-        let all = pools.chain(blocks).chain(configs);
-        all.map(|(kind, (name, path))| format!("{kind} {name}: {path}"))
-            .collect()
+        let sources = self.sources();
+        let fields = sources.iter().flat_map(|source| {
+            let objects = source.unknown.iter();
+            let kind = source.kind;
+            objects.flat_map(move |(name, paths)| {
+                let paths = paths.iter();
+                paths.map(move |path| format!("{kind} {name}: {path}"))
+            })
+        });
+        fields.collect()
     }
 
-    /// How each source stands.
-    pub fn sources(&self) -> [SourceView<'_>; 4] {
+    /// How each source stands, in the order of [`Kind::ALL`].
+    pub fn sources(&self) -> [SourceView<'_>; 6] {
         [
-            view(Kind::Node, &self.nodes),
-            view(Kind::ZonePool, &self.pools),
-            view(Kind::Block, &self.blocks),
-            view(Kind::RoutingConfig, &self.configs),
+            self.nodes.view(Kind::Node),
+            self.pools.view(Kind::ZonePool),
+            self.blocks.view(Kind::Block),
+            self.configs.view(Kind::RoutingConfig),
+            self.peers.view(Kind::BgpPeer),
+            self.filters.view(Kind::RouteFilter),
         ]
+    }
+
+    /// Why sources of these kinds have not said all.
+    fn unsynced(&self, which: impl Fn(Kind) -> bool) -> Vec<String> {
+        let sources = self.sources();
+        let sources = sources.iter().filter(|source| which(source.kind));
+        sources.filter_map(SourceView::unsynced).collect()
     }
 
     /// From now on this node stands in `zone`, whatever its label says for the moment; `None`
@@ -159,17 +181,20 @@ impl Cluster {
     }
 
     /// Who this node is, as last known: its Node object, and the zone it is believed to stand in.
+    /// Until the store has shown its Node, the zone may be the one of an earlier run.
     ///
     /// # Errors
     /// Why that is not known.
     pub fn identity(&self, me: &NodeName) -> Result<(&Node, Zone), String> {
-        let label = self.label(me);
-        let zone = self.believed.clone().map_or(label, Ok)?;
+        let told = self
+            .label(me)
+            .or_else(|why| self.remembered_label(me).ok_or(why));
+        let zone = self.believed.clone().map_or(told, Ok)?;
         let node = self.node(me).ok_or_else(|| unknown(me))?;
         Ok((node, zone))
     }
 
-    /// The zone by the label of this node's Node object.
+    /// The zone by the label of this node's Node object, as the store shows it.
     ///
     /// # Errors
     /// Why that is not known. Before the settings are, nobody can say which label counts.
@@ -180,8 +205,10 @@ impl Cluster {
                 Kind::RoutingConfig.plural()
             ));
         }
-        let node = self.node(me).ok_or_else(|| unknown(me))?;
-        node.zone(&self.config().zone_label)
+        let shown = self.node(me).filter(|_| self.nodes.has_shown(me.as_str()));
+        shown
+            .ok_or_else(|| unknown(me))?
+            .zone(&self.config().zone_label)
     }
 
     /// What the label says against the zone that is believed.
@@ -196,12 +223,12 @@ impl Cluster {
         }
     }
 
-    /// Whether every source is synced, and who this node is.
+    /// Whether every source is synced but those of BGP alone, and who this node is.
     ///
     /// # Errors
     /// Every reason why that is not so.
     pub fn synced(&self, me: &NodeName) -> Result<(&Node, Zone), Vec<String>> {
-        let mut reasons: Vec<String> = self.sources().iter().filter_map(unsynced).collect();
+        let mut reasons = self.unsynced(|kind| !kind.is_of_bgp());
         match self.identity(me) {
             Ok(identity) if reasons.is_empty() => Ok(identity),
             Ok(_) => Err(reasons),
@@ -211,6 +238,20 @@ impl Cluster {
                 }
                 Err(reasons)
             }
+        }
+    }
+
+    /// Whether all is known that says with whom BGP is spoken, and about what.
+    ///
+    /// # Errors
+    /// Every reason why not.
+    pub fn bgp_synced(&self, me: &NodeName) -> Result<(), Vec<String>> {
+        let mut reasons = self.synced(me).err().unwrap_or_default();
+        reasons.extend(self.unsynced(Kind::is_of_bgp));
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons)
         }
     }
 
@@ -236,23 +277,6 @@ impl Cluster {
 
 fn unknown(me: &NodeName) -> String {
     format!("Node {me} is not known")
-}
-
-fn view<T: PartialEq>(kind: Kind, source: &Source<T>) -> SourceView<'_> {
-    SourceView {
-        kind,
-        state: source.state(),
-        objects: source.objects().len(),
-    }
-}
-
-fn unsynced(source: &SourceView<'_>) -> Option<String> {
-    let plural = source.kind.plural();
-    match source.state {
-        State::Synced => None,
-        State::Pending => Some(format!("{plural} are not listed yet")),
-        State::Failed(error) => Some(format!("{plural} cannot be listed: {error}")),
-    }
 }
 
 /// How `pool` shares addresses with one of the others.

@@ -1,7 +1,13 @@
 //! The RoutingConfig: settings of the whole cluster, checked field by field.
 
+mod sessions;
+
+pub(crate) use sessions::hold_seconds;
+pub use sessions::{GracefulRestart, Reflectors, Timers};
+
 use gingham_model::{Owner, Prefix, RouteProtocol, Zone};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,6 +23,9 @@ const MASS_REMOVAL_HOLD: u64 = 300;
 /// Seconds a block must have been empty where nothing else is said.
 const EMPTY_BLOCK: u64 = 300;
 
+/// Paths that share the load of a prefix where nothing else is said.
+const MULTIPATH: usize = 16;
+
 /// The `spec` as written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -29,6 +38,10 @@ pub(crate) struct Spec {
     take_over_protocols: Vec<u8>,
     mass_removal_hold_seconds: Option<u32>,
     empty_block_seconds: Option<u32>,
+    timers: Timers,
+    graceful_restart: GracefulRestart,
+    reflectors: Reflectors,
+    multipath: Option<usize>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -66,6 +79,14 @@ pub struct RoutingConfig {
     pub mass_removal_hold: Duration,
     /// How long a block must have been empty before it is given back.
     pub empty_block: Duration,
+    /// Times of BGP sessions.
+    pub timers: Timers,
+    /// How long routes outlive a session.
+    pub graceful_restart: GracefulRestart,
+    /// The sessions of reflectors with their nodes.
+    pub reflectors: Reflectors,
+    /// The most next hops of one learned prefix, 1 to 128.
+    pub multipath: usize,
 }
 
 impl Default for RoutingConfig {
@@ -78,6 +99,10 @@ impl Default for RoutingConfig {
             take_over: BTreeSet::new(),
             mass_removal_hold: Duration::from_secs(MASS_REMOVAL_HOLD),
             empty_block: Duration::from_secs(EMPTY_BLOCK),
+            timers: Timers::default(),
+            graceful_restart: GracefulRestart::default(),
+            reflectors: Reflectors::default(),
+            multipath: MULTIPATH,
         }
     }
 }
@@ -90,24 +115,7 @@ impl TryFrom<Spec> for RoutingConfig {
     /// # Errors
     /// The first field that does not hold, with its value.
     fn try_from(spec: Spec) -> Result<Self, String> {
-        let mut zones = BTreeMap::new();
-        for (index, zone) in spec.zones.into_iter().enumerate() {
-            let ZoneSpec {
-                name,
-                as_number,
-                node_cidrs,
-            } = zone;
-            if let Some(why) = reserved_as(as_number) {
-                return Err(format!("spec.zones[{index}].asNumber: {as_number} {why}"));
-            }
-            let config = ZoneConfig {
-                as_number,
-                node_cidrs,
-            };
-            if zones.insert(name.clone(), config).is_some() {
-                return Err(format!("spec.zones[{index}].name: {name} is given twice"));
-            }
-        }
+        let zones = zones(spec.zones)?;
         let zone_label = spec.zone_label.unwrap_or_else(|| ZONE_LABEL.to_owned());
         if zone_label.is_empty() || zone_label.contains(char::is_whitespace) {
             return Err(format!("spec.zoneLabel: {zone_label:?} is no label key"));
@@ -127,6 +135,13 @@ impl TryFrom<Spec> for RoutingConfig {
                 return Err(format!("{field}: {protocol} {why}"));
             }
         }
+        let multipath = spec.multipath.unwrap_or(MULTIPATH);
+        spec.timers.check()?;
+        spec.graceful_restart.check()?;
+        spec.reflectors.check()?;
+        if !(1..=128).contains(&multipath) {
+            return Err(format!("spec.multipath: {multipath} is not 1 to 128"));
+        }
         let protocols = spec.take_over_protocols.into_iter().map(RouteProtocol);
         let seconds = |given: Option<u32>, default: u64| {
             Duration::from_secs(given.map_or(default, u64::from))
@@ -139,8 +154,82 @@ impl TryFrom<Spec> for RoutingConfig {
             take_over: protocols.collect(),
             mass_removal_hold: seconds(spec.mass_removal_hold_seconds, MASS_REMOVAL_HOLD),
             empty_block: seconds(spec.empty_block_seconds, EMPTY_BLOCK),
+            timers: spec.timers,
+            graceful_restart: spec.graceful_restart,
+            reflectors: spec.reflectors,
+            multipath,
         })
     }
+}
+
+impl RoutingConfig {
+    /// The `spec` that reads as this.
+    pub(crate) fn spec(&self) -> Value {
+        let zones = self.zones.iter().map(|(name, zone)| {
+            json!({"name": name, "asNumber": zone.as_number, "nodeCIDRs": zone.node_cidrs})
+        });
+        let protocols = self.take_over.iter().map(|protocol| protocol.0);
+        json!({
+            "zones": zones.collect::<Value>(),
+            "paused": self.paused,
+            "zoneLabel": self.zone_label,
+            "nonMasqueradeCIDRs": self.non_masquerade_cidrs,
+            "takeOverProtocols": protocols.collect::<Value>(),
+            "massRemovalHoldSeconds": self.mass_removal_hold.as_secs(),
+            "emptyBlockSeconds": self.empty_block.as_secs(),
+            "timers": self.timers,
+            "gracefulRestart": self.graceful_restart,
+            "reflectors": self.reflectors,
+            "multipath": self.multipath,
+        })
+    }
+}
+
+/// One AS to a zone and one zone to an AS, and no subnet in two zones: where a path comes from is
+/// told by its AS, and where a node stands by its subnet.
+fn zones(specs: Vec<ZoneSpec>) -> Result<BTreeMap<Zone, ZoneConfig>, String> {
+    let mut zones: BTreeMap<Zone, ZoneConfig> = BTreeMap::new();
+    for (index, zone) in specs.into_iter().enumerate() {
+        let ZoneSpec {
+            name,
+            as_number,
+            node_cidrs,
+        } = zone;
+        let field = format!("spec.zones[{index}]");
+        if let Some(why) = reserved_as(as_number) {
+            return Err(format!("{field}.asNumber: {as_number} {why}"));
+        }
+        if zones.contains_key(&name) {
+            return Err(format!("{field}.name: {name} is given twice"));
+        }
+        for (other, zone) in &zones {
+            if zone.as_number == as_number {
+                return Err(format!(
+                    "{field}.asNumber: {as_number} is that of zone {other}"
+                ));
+            }
+            if let Some((at, met)) = first_overlap(&node_cidrs, &zone.node_cidrs) {
+                let cidr = node_cidrs[at];
+                return Err(format!(
+                    "{field}.nodeCIDRs[{at}]: {cidr} overlaps {met} of zone {other}"
+                ));
+            }
+        }
+        let config = ZoneConfig {
+            as_number,
+            node_cidrs,
+        };
+        zones.insert(name, config);
+    }
+    Ok(zones)
+}
+
+/// Which of `own` meets one of the others, and which.
+fn first_overlap(own: &[Prefix], others: &[Prefix]) -> Option<(usize, Prefix)> {
+    own.iter().enumerate().find_map(|(at, cidr)| {
+        let met = others.iter().find(|other| other.overlaps(*cidr))?;
+        Some((at, *met))
+    })
 }
 
 /// Protocols whose routes are not for taking.
@@ -154,7 +243,7 @@ fn never_taken_over(protocol: u8) -> Option<&'static str> {
 }
 
 /// Numbers no network may use as its own.
-fn reserved_as(number: u32) -> Option<&'static str> {
+pub(crate) fn reserved_as(number: u32) -> Option<&'static str> {
     match number {
         0 => Some("is reserved (RFC 7607)"),
         23456 => Some("is AS_TRANS (RFC 6793)"),

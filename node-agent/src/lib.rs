@@ -15,7 +15,7 @@
 //!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
-//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
+//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `selector`, `screen`, `plan`, `claim`,
 //! `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for `routes::reconcile`,
 //! `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
 //! order: the same state of the world gives the same routes, by whatever way it came about.
@@ -56,6 +56,7 @@ pub mod routes;
 pub mod run_dir;
 pub mod schedule;
 pub mod screen;
+pub mod selector;
 pub mod snapshot;
 pub mod source;
 pub mod status;

@@ -3,15 +3,17 @@
 //! A text is first read as a plain value and then as a type, so that an error has the path of its
 //! field, and so that a rewrite keeps the fields this version does not know.
 
+mod node;
+mod peer;
+
 use crate::config::{RoutingConfig, Spec};
-use crate::objects::{Kind, Node, Object};
+use crate::objects::{Kind, Object};
 use gingham_model::{Block, Pool, PoolName, PoolSpec};
+use peer::{FilterSpec, PeerSpec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment, Track};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// Why a text is no object of its kind: field, value, rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,25 +50,28 @@ pub fn documents(text: &str) -> Vec<Result<Parsed, (String, Invalid)>> {
             return vec![Err((String::new(), why))];
         }
     };
-    let documents = values.iter().map(|value| {
-        let field = |path: &str| at_keys(value, path).and_then(Value::as_str);
-        let (kind, name) = (field("kind"), field("metadata.name"));
-        let called = format!("{} {}", kind.unwrap_or("?"), name.unwrap_or("?"));
-        let object = || {
-            let kinds = Kind::ALL.into_iter();
-            let kind = kinds
-                .into_iter()
-                .find(|k| Some(k.to_string().as_str()) == kind);
-            let kind = kind.ok_or_else(|| {
-                let all = Kind::ALL.map(|kind| kind.to_string()).join(", ");
-                Invalid(format!("kind: must be one of {all}"))
-            })?;
-            let name = name.ok_or_else(|| Invalid("metadata.name: is missing".into()))?;
-            checked_object(kind, name, value)
-        };
-        object().map_err(|why| (called, why))
-    });
-    documents.collect()
+    values.iter().map(of_value).collect()
+}
+
+/// Reads an object of ours that says itself which it is.
+///
+/// # Errors
+/// What it calls itself, and why it is none.
+pub fn of_value(value: &Value) -> Result<Parsed, (String, Invalid)> {
+    let field = |path: &str| at_keys(value, path).and_then(Value::as_str);
+    let (kind, name) = (field("kind"), field("metadata.name"));
+    let object = || {
+        let mut kinds = Kind::ALL.into_iter();
+        let kind = kinds.find(|k| Some(k.to_string().as_str()) == kind);
+        let kind = kind.ok_or_else(|| {
+            let all = Kind::ALL.map(|kind| kind.to_string()).join(", ");
+            Invalid(format!("kind: must be one of {all}"))
+        })?;
+        let name = name.ok_or_else(|| Invalid("metadata.name: is missing".into()))?;
+        checked_object(kind, name, value)
+    };
+    let called = || format!("{} {}", kind.unwrap_or("?"), name.unwrap_or("?"));
+    object().map_err(|why| (called(), why))
 }
 
 fn checked_object(kind: Kind, name: &str, value: &Value) -> Result<Parsed, Invalid> {
@@ -75,7 +80,7 @@ fn checked_object(kind: Kind, name: &str, value: &Value) -> Result<Parsed, Inval
     expect(value, "metadata.name", name)?;
     let mut unknown = Vec::new();
     let object = match kind {
-        Kind::Node => Object::Node(node(typed(value, &mut Vec::new())?)?),
+        Kind::Node => Object::Node(node::node(typed(value, &mut Vec::new())?)?),
         Kind::ZonePool => {
             let spec: PoolSpec = spec(value, &mut unknown)?;
             let name: PoolName = checked("metadata.name", name.parse())?;
@@ -85,6 +90,16 @@ fn checked_object(kind: Kind, name: &str, value: &Value) -> Result<Parsed, Inval
         Kind::RoutingConfig => {
             let spec: Spec = spec(value, &mut unknown)?;
             Object::Config(RoutingConfig::try_from(spec).map_err(Invalid)?)
+        }
+        Kind::BgpPeer => {
+            let spec: PeerSpec = spec(value, &mut unknown)?;
+            let name = checked("metadata.name", name.parse())?;
+            Object::Peer(spec.check(name).map_err(Invalid)?)
+        }
+        Kind::RouteFilter => {
+            let spec: FilterSpec = spec(value, &mut unknown)?;
+            let name = checked("metadata.name", name.parse())?;
+            Object::Filter(spec.check(name).map_err(Invalid)?)
         }
     };
     Ok(Parsed { object, unknown })
@@ -99,14 +114,27 @@ pub fn render(block: &Block, present: Option<&str>) -> Result<String, Invalid> {
         Some(text) => value(text)?,
         None => json!({}),
     };
-    let wanted = json!({
-        "apiVersion": Kind::Block.api_version(),
-        "kind": Kind::Block.to_string(),
-        "metadata": {"name": Block::object_name(block.cidr)},
-        "spec": block,
-    });
-    merge(&mut object, wanted);
+    merge(&mut object, manifest(Object::Block(block.clone())));
     serde_saphyr::to_string(&object).map_err(|error| Invalid(error.to_string()))
+}
+
+/// The object as [`parse`] reads it, with no more in it than what is known of it.
+pub fn manifest(object: Object) -> Value {
+    let (kind, name) = (object.kind(), object.name());
+    let spec = match object {
+        Object::Node(node) => return node::manifest(&node),
+        Object::Pool(pool) => json!(pool.spec),
+        Object::Block(block) => json!(block),
+        Object::Config(config) => config.spec(),
+        Object::Peer(peer) => json!(PeerSpec::of(peer)),
+        Object::Filter(filter) => json!(FilterSpec::of(filter)),
+    };
+    json!({
+        "apiVersion": kind.api_version(),
+        "kind": kind.to_string(),
+        "metadata": {"name": name},
+        "spec": spec,
+    })
 }
 
 /// RFC 7396, without its removals.
@@ -203,55 +231,4 @@ fn block(block: Block, name: &str) -> Result<Block, Invalid> {
         )));
     }
     Ok(block)
-}
-
-#[derive(Deserialize)]
-struct NodeObject {
-    metadata: NodeMetadata,
-    #[serde(default)]
-    status: NodeStatus,
-}
-
-#[derive(Deserialize)]
-struct NodeMetadata {
-    name: String,
-    uid: String,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-}
-
-#[derive(Default, Deserialize)]
-struct NodeStatus {
-    #[serde(default)]
-    addresses: Vec<NodeAddress>,
-}
-
-#[derive(Deserialize)]
-struct NodeAddress {
-    #[serde(rename = "type")]
-    kind: String,
-    address: String,
-}
-
-fn node(object: NodeObject) -> Result<Node, Invalid> {
-    let NodeMetadata { name, uid, labels } = object.metadata;
-    if uid.is_empty() {
-        return Err(Invalid("metadata.uid: must not be empty".into()));
-    }
-    let mut internal_ips = Vec::new();
-    for (index, NodeAddress { kind, address }) in object.status.addresses.iter().enumerate() {
-        if kind == "InternalIP" {
-            let ip: IpAddr = address.parse().map_err(|_| {
-                let field = format!("status.addresses[{index}].address");
-                Invalid(format!("{field}: {address:?} is no IP address"))
-            })?;
-            internal_ips.push(ip);
-        }
-    }
-    Ok(Node {
-        name: checked("metadata.name", name.parse())?,
-        uid,
-        labels,
-        internal_ips,
-    })
 }

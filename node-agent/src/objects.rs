@@ -1,17 +1,21 @@
 //! The cluster objects the agent reads, as values: what is left of a Kubernetes object once it has
 //! been checked.
 
-use crate::config::RoutingConfig;
-use gingham_model::{Block, Family, NodeName, Pool, Prefix, Zone};
+mod node;
+mod peer;
+
+pub use node::{Condition, Node};
+pub use peer::{At, BgpPeer, Nodes, RouteFilter};
+
+use crate::config::{self, RoutingConfig};
+use gingham_model::{Block, Pool, Prefix};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
 
 /// The kinds of objects the agent reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// core/v1 Node: of all nodes only the own one.
+    /// core/v1 Node: of all nodes the own one, reflectors and ingress nodes.
     Node,
     /// The pools blocks are carved out of.
     ZonePool,
@@ -19,11 +23,23 @@ pub enum Kind {
     Block,
     /// The cluster's settings: of all objects only the one called `default`.
     RoutingConfig,
+    /// With whom BGP is spoken beside the zone's own nodes.
+    #[serde(rename = "BGPPeer")]
+    BgpPeer,
+    /// Rules a BGPPeer can name.
+    RouteFilter,
 }
 
 impl Kind {
     /// Every kind, in the order of every listing.
-    pub const ALL: [Kind; 4] = [Kind::Node, Kind::ZonePool, Kind::Block, Kind::RoutingConfig];
+    pub const ALL: [Kind; 6] = [
+        Kind::Node,
+        Kind::ZonePool,
+        Kind::Block,
+        Kind::RoutingConfig,
+        Kind::BgpPeer,
+        Kind::RouteFilter,
+    ];
 
     /// The plural in lower case: the resource of the API, the folder of the directory store.
     pub fn plural(self) -> &'static str {
@@ -32,14 +48,28 @@ impl Kind {
             Kind::ZonePool => "zonepools",
             Kind::Block => "blocks",
             Kind::RoutingConfig => "routingconfigs",
+            Kind::BgpPeer => "bgppeers",
+            Kind::RouteFilter => "routefilters",
         }
+    }
+
+    /// Whether BGP alone hangs on its objects: direct routes, `node.json` and claims do not wait
+    /// for them.
+    pub fn is_of_bgp(self) -> bool {
+        matches!(self, Kind::BgpPeer | Kind::RouteFilter)
+    }
+
+    /// Whether it is what an operator wants, not what is: of settings that cannot be read the last
+    /// valid version counts however old it is, of facts only one that has been seen in this run.
+    pub fn is_setting(self) -> bool {
+        self == Kind::RoutingConfig || self.is_of_bgp()
     }
 
     /// The `apiVersion` its objects carry.
     pub fn api_version(self) -> &'static str {
         match self {
             Kind::Node => "v1",
-            Kind::ZonePool | Kind::Block | Kind::RoutingConfig => "gingham.dev/v1alpha1",
+            _ => "gingham.dev/v1alpha1",
         }
     }
 }
@@ -51,41 +81,9 @@ impl fmt::Display for Kind {
             Kind::ZonePool => "ZonePool",
             Kind::Block => "Block",
             Kind::RoutingConfig => "RoutingConfig",
+            Kind::BgpPeer => "BGPPeer",
+            Kind::RouteFilter => "RouteFilter",
         })
-    }
-}
-
-/// What the agent needs of a Node object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// `metadata.name`.
-    pub name: NodeName,
-    /// `metadata.uid`: another one under the same name is another node.
-    pub uid: String,
-    /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
-    /// `status.addresses` of type InternalIP, in their order: the first of a family is its next
-    /// hop.
-    pub internal_ips: Vec<IpAddr>,
-}
-
-impl Node {
-    /// The zone the node stands in by its label `key`.
-    ///
-    /// # Errors
-    /// A sentence naming the label, when it is absent or no zone name.
-    pub fn zone(&self, key: &str) -> Result<Zone, String> {
-        let value = self
-            .labels
-            .get(key)
-            .ok_or_else(|| format!("Node {} has no label {key}", self.name))?;
-        let zone = value.parse();
-        zone.map_err(|error| format!("Node {}: label {key}: {error}", self.name))
-    }
-
-    /// The families it has an InternalIP of.
-    pub fn families(&self) -> BTreeSet<Family> {
-        self.internal_ips.iter().copied().map(Family::of).collect()
     }
 }
 
@@ -112,6 +110,36 @@ pub enum Object {
     Block(Block),
     /// A RoutingConfig.
     Config(RoutingConfig),
+    /// A BGPPeer.
+    Peer(BgpPeer),
+    /// A RouteFilter.
+    Filter(RouteFilter),
+}
+
+impl Object {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Object::Node(_) => Kind::Node,
+            Object::Pool(_) => Kind::ZonePool,
+            Object::Block(_) => Kind::Block,
+            Object::Config(_) => Kind::RoutingConfig,
+            Object::Peer(_) => Kind::BgpPeer,
+            Object::Filter(_) => Kind::RouteFilter,
+        }
+    }
+
+    /// Its `metadata.name`.
+    pub fn name(&self) -> String {
+        match self {
+            Object::Node(node) => node.name.to_string(),
+            Object::Pool(pool) => pool.name.to_string(),
+            Object::Block(block) => Block::object_name(block.cidr),
+            Object::Config(_) => config::NAME.to_owned(),
+            Object::Peer(peer) => peer.name.to_string(),
+            Object::Filter(filter) => filter.name.to_string(),
+        }
+    }
 }
 
 /// An object that was not taken, and why.

@@ -11,6 +11,7 @@ mod territory;
 #[cfg(test)]
 mod tests;
 
+pub use check::check_rules;
 pub use error::{ConfigError, ConfigFault};
 pub use peer::{Connect, Neighbour, Range, Settings};
 pub use settings::{

@@ -29,7 +29,7 @@ pub use cluster::{
 pub use diff::{Change, diff};
 pub use family::Family;
 pub use mac::{MacAddress, MacAddressError};
-pub use name::{NameError, NodeName, PoolName, Zone};
+pub use name::{NameError, NodeName, PeerName, PoolName, RouteFilterName, SecretName, Zone};
 pub use pod::{HOST_MAC, POD_LINK_GROUP, POD_LINK_PREFIX, gateway};
 pub use prefix::{Prefix, PrefixError};
 pub use route::{

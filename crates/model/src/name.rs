@@ -1,4 +1,4 @@
-//! Names of zones, nodes and pools, checked once where they enter.
+//! Names of zones and objects, checked once where they enter.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -111,6 +111,18 @@ name! {
 name! {
     /// The name of a ZonePool object.
     PoolName, "pool name", object_name
+}
+name! {
+    /// The name of a BGPPeer object.
+    PeerName, "peer name", object_name
+}
+name! {
+    /// The name of a RouteFilter object.
+    RouteFilterName, "filter name", object_name
+}
+name! {
+    /// The name of a Secret object.
+    SecretName, "secret name", object_name
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::Event;
 use crate::config;
 use crate::manifest;
-use crate::objects::{Kind, Refusal};
+use crate::objects::{Kind, Object, Refusal};
 use gingham_model::NodeName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -29,13 +29,30 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+/// What the last look found of a file.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// `None` where only reading tells whether the file is still the same.
+    stamp: Option<Stamp>,
+    /// Whether something has been said of its object.
+    told: bool,
+}
+
 /// What the last look found in a folder.
 #[derive(Debug, Default)]
 struct Folder {
-    /// `None` where only reading tells whether the file is still the same.
-    files: BTreeMap<String, Option<Stamp>>,
+    files: BTreeMap<String, Seen>,
     /// Whether the last look succeeded; `None` before the first.
     listed: Option<Result<(), String>>,
+    /// Whether there has ever been such a folder.
+    existed: bool,
+}
+
+/// Where one look at a folder goes.
+struct Look<'a> {
+    kind: Kind,
+    directory: &'a Path,
+    me: &'a NodeName,
 }
 
 /// What to look at.
@@ -113,21 +130,18 @@ impl Scan {
         if folder.listed != Some(Ok(())) {
             return self.look_at(kind, events);
         }
+        let look = Look {
+            kind,
+            directory: &directory,
+            me: &self.node,
+        };
         let mut missing = Vec::new();
         for file in files {
-            if !is_manifest(file) || !selected(kind, file, &self.node) {
-                continue;
-            }
-            let before = folder.files.get(file).copied();
-            match read(kind, &directory.join(file), before.flatten()) {
-                Some((stamp, event)) => {
-                    events.extend(event);
-                    folder.files.insert(file.clone(), stamp);
-                }
-                None if before.is_some() => missing.push(file),
-                None => {}
+            if is_manifest(file) && selected(kind, file) && !folder.look_at(&look, file, events) {
+                missing.push(file);
             }
         }
+        missing.retain(|file| folder.files.contains_key(*file));
         if missing.is_empty() {
             return;
         }
@@ -135,21 +149,27 @@ impl Scan {
             return self.look_at(kind, events);
         };
         for file in missing.into_iter().filter(|file| !present.contains(*file)) {
-            folder.files.remove(file);
-            events.push(deleted(kind, file));
+            folder.forget(kind, file, events);
         }
     }
 
     fn look_at(&mut self, kind: Kind, events: &mut Vec<Event>) {
         let directory = Self::folder(&self.root, kind);
+        let spared = kind.is_of_bgp() && self.is_of_old();
         let folder = self.folders.entry(kind).or_default();
         let listed = match list(&directory) {
-            Ok(present) => {
-                let wanted = |name: &String| selected(kind, name, &self.node);
-                let present: BTreeSet<String> = present.into_iter().filter(wanted).collect();
-                folder.compare(kind, &directory, present, events);
+            Ok(mut present) => {
+                present.retain(|file| selected(kind, file));
+                let look = Look {
+                    kind,
+                    directory: &directory,
+                    me: &self.node,
+                };
+                folder.compare(&look, present, events);
+                folder.existed = true;
                 Ok(())
             }
+            Err(error) if spared && is_missing(&error) && !folder.existed => Ok(()),
             Err(error) => Err(format!("{}: {error}", directory.display())),
         };
         if folder.listed.as_ref() != Some(&listed) {
@@ -160,16 +180,25 @@ impl Scan {
             folder.listed = Some(listed);
         }
     }
+
+    /// Whether the folders of the kinds there have always been are all there. A folder of a later
+    /// kind may be missing then: the store is older than it, and holds none of its objects.
+    fn is_of_old(&self) -> bool {
+        let mut old = Kind::ALL.into_iter().filter(|kind| !kind.is_of_bgp());
+        old.all(|kind| {
+            let folder = self.folders.get(&kind);
+            folder.is_some_and(|folder| folder.listed == Some(Ok(())))
+        })
+    }
 }
 
-/// The agent reads one Node and one RoutingConfig; the rest is no concern of its.
-fn selected(kind: Kind, file: &str, node: &NodeName) -> bool {
-    let stem = stem(file);
-    match kind {
-        Kind::Node => stem == node.as_str(),
-        Kind::RoutingConfig => stem == config::NAME,
-        Kind::ZonePool | Kind::Block => true,
-    }
+/// The agent reads one RoutingConfig; others are no concern of its.
+fn selected(kind: Kind, file: &str) -> bool {
+    kind != Kind::RoutingConfig || stem(file) == config::NAME
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 fn stem(file: &str) -> &str {
@@ -195,24 +224,57 @@ fn is_manifest(file: &str) -> bool {
 }
 
 impl Folder {
-    fn compare(
-        &mut self,
-        kind: Kind,
-        directory: &Path,
-        present: BTreeSet<String>,
-        events: &mut Vec<Event>,
-    ) {
-        let mut files = BTreeMap::new();
-        for file in present {
-            let before = self.files.get(&file).copied();
-            if let Some((stamp, event)) = read(kind, &directory.join(&file), before.flatten()) {
-                events.extend(event);
-                files.insert(file, stamp);
-            }
+    fn compare(&mut self, look: &Look<'_>, mut present: BTreeSet<String>, events: &mut Vec<Event>) {
+        present.retain(|file| self.look_at(look, file, events));
+        let gone = self.files.keys().filter(|file| !present.contains(*file));
+        for file in gone.cloned().collect::<Vec<String>>() {
+            self.forget(look.kind, &file, events);
         }
-        let gone = self.files.keys().filter(|file| !files.contains_key(*file));
-        events.extend(gone.map(|file| deleted(kind, file)));
-        self.files = files;
+    }
+
+    /// Says whether the file is there.
+    fn look_at(&mut self, look: &Look<'_>, file: &str, events: &mut Vec<Event>) -> bool {
+        let before = self.files.get(file).copied();
+        let path = look.directory.join(file);
+        let stamp = before.and_then(|before| before.stamp);
+        let Some((stamp, event)) = read(look.kind, &path, stamp) else {
+            return false;
+        };
+        let known = before.is_some_and(|before| before.told);
+        let said = match event {
+            None => None,
+            Some(event) if concerns(&event, look.me) => Some(event),
+            Some(event @ Event::Refused(_)) if known || stem(file) == look.me.as_str() => {
+                Some(event)
+            }
+            // It was a reflector or an ingress node, and is none any more.
+            Some(_) => known.then(|| deleted(look.kind, file)),
+        };
+        let told = match &said {
+            None => known,
+            Some(event) => !matches!(event, Event::Delete(..)),
+        };
+        self.files.insert(file.to_owned(), Seen { stamp, told });
+        events.extend(said);
+        true
+    }
+
+    fn forget(&mut self, kind: Kind, file: &str, events: &mut Vec<Event>) {
+        let told = self.files.remove(file).is_some_and(|seen| seen.told);
+        events.extend(told.then(|| deleted(kind, file)));
+    }
+}
+
+/// Whether what a file says is to be told on: not if it is of a node, or may be of one, that is
+/// neither this one nor dealt with by name.
+fn concerns(event: &Event, me: &NodeName) -> bool {
+    match event {
+        Event::Apply(parsed) => match &parsed.object {
+            Object::Node(node) => node.concerns(me),
+            _ => true,
+        },
+        Event::Refused(refusal) => refusal.kind != Kind::Node,
+        _ => true,
     }
 }
 
@@ -220,7 +282,7 @@ impl Folder {
 fn read(kind: Kind, path: &Path, before: Option<Stamp>) -> Option<(Option<Stamp>, Option<Event>)> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if is_missing(&error) => return None,
         Err(error) => return Some((None, Some(refused(kind, path, error.to_string())))),
     };
     let stamp = stamp(&metadata);
@@ -232,7 +294,7 @@ fn read(kind: Kind, path: &Path, before: Option<Stamp>) -> Option<(Option<Stamp>
             Ok(parsed) => Event::Apply(Box::new(parsed)),
             Err(invalid) => refused(kind, path, invalid.to_string()),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if is_missing(&error) => return None,
         Err(error) => refused(kind, path, error.to_string()),
     };
     Some((stamp, Some(event)))

@@ -6,20 +6,43 @@ use gingham_model::Block;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+/// A cluster of node w1 in which every source but `last` has said all.
+fn synced_but(last: Kind) -> Cluster {
+    let mut cluster = Cluster::default();
+    cluster.apply(apply(Object::Node(node("w1", &["10.1.0.1"]))));
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != last) {
+        cluster.apply(Event::Synced(kind));
+    }
+    cluster
+}
+
 #[test]
 fn nothing_is_complete_before_every_source_is() {
-    for last in Kind::ALL {
-        let mut cluster = Cluster::default();
-        cluster.apply(apply(Object::Node(node("w1", &["10.1.0.1"]))));
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != last) {
-            cluster.apply(Event::Synced(kind));
-        }
-        let reasons = cluster.complete(&me()).unwrap_err();
-        assert_eq!(reasons, [format!("{} are not listed yet", last.plural())]);
+    for last in Kind::ALL.into_iter().filter(|kind| !kind.is_of_bgp()) {
+        let mut cluster = synced_but(last);
+        let reasons = [format!("{} are not listed yet", last.plural())];
+        assert_eq!(cluster.complete(&me()).unwrap_err(), reasons);
+        assert_eq!(cluster.bgp_synced(&me()).unwrap_err(), reasons);
         cluster.apply(Event::Synced(last));
         assert!(cluster.complete(&me()).is_ok());
+        assert!(cluster.bgp_synced(&me()).is_ok());
         cluster.apply(Event::Failed(last, "gone".to_owned()));
         assert!(cluster.complete(&me()).is_err());
+        assert!(cluster.bgp_synced(&me()).is_err());
+    }
+}
+
+#[test]
+fn what_bgp_alone_hangs_on_stops_nothing_else() {
+    for last in [Kind::BgpPeer, Kind::RouteFilter] {
+        let mut cluster = synced_but(last);
+        let reasons = [format!("{} are not listed yet", last.plural())];
+        assert_eq!(cluster.bgp_synced(&me()).unwrap_err(), reasons);
+        assert!(cluster.complete(&me()).is_ok());
+        cluster.apply(Event::Failed(last, "gone".to_owned()));
+        let reasons = [format!("{} cannot be listed: gone", last.plural())];
+        assert_eq!(cluster.bgp_synced(&me()).unwrap_err(), reasons);
+        assert!(cluster.synced(&me()).is_ok() && cluster.complete(&me()).is_ok());
     }
 }
 

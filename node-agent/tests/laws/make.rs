@@ -5,7 +5,7 @@ use gingham_agent::cluster::Cluster;
 use gingham_agent::config::RoutingConfig;
 use gingham_agent::links::Links;
 use gingham_agent::manifest::{Parsed, parse};
-use gingham_agent::objects::{Kind, Node, Object, Refusal};
+use gingham_agent::objects::{Condition, Kind, Node, Object, Refusal};
 use gingham_agent::pass::Seen;
 use gingham_agent::plan::{Inputs, Plan, plan};
 use gingham_agent::routes::reconcile::Round;
@@ -34,6 +34,7 @@ pub(crate) fn node(name: &str, ips: &[&str]) -> Node {
         uid: format!("uid-{name}"),
         labels: [("topology.kubernetes.io/zone".to_owned(), "z1".to_owned())].into(),
         internal_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        condition: Condition::Staying,
     }
 }
 

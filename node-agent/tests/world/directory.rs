@@ -12,6 +12,9 @@ use tokio::task::JoinSet;
 /// Ten times what is expected at most.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The kind that is looked at last.
+const LAST: Kind = Kind::RouteFilter;
+
 fn folders() -> TempDir {
     let root = TempDir::new().unwrap();
     for kind in Kind::ALL {
@@ -78,7 +81,7 @@ async fn what_is_there_is_said_before_it_is_called_complete() {
     let held = block("10.64.0.0/26", "w2");
     put(root.path(), &held);
     let mut events = watch(root.path());
-    let said = until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    let said = until(&mut events, |e| *e == Event::Synced(LAST)).await;
     let at = said.iter().position(|e| is_block(e, &held)).unwrap();
     let synced = said
         .iter()
@@ -96,13 +99,13 @@ async fn what_is_there_is_said_before_it_is_called_complete() {
 }
 
 #[tokio::test]
-async fn other_nodes_and_other_configurations_are_not_read() {
+async fn broken_files_of_nobodys_concern_are_not_told_of() {
     let root = folders();
     fs::write(root.path().join("nodes/w2.yaml"), "broken").unwrap();
     fs::write(root.path().join("routingconfigs/spare.yaml"), "broken").unwrap();
     fs::write(root.path().join("blocks/.10-64-0-0-26.yaml.w9.1"), "draft").unwrap();
     let mut events = watch(root.path());
-    let said = until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    let said = until(&mut events, |e| *e == Event::Synced(LAST)).await;
     assert_eq!(said, Kind::ALL.map(Event::Synced));
 }
 
@@ -111,7 +114,7 @@ async fn a_half_written_file_is_refused_and_then_read() {
     let root = folders();
     let held = block("10.64.0.0/26", "w2");
     let mut events = watch(root.path());
-    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    until(&mut events, |e| *e == Event::Synced(LAST)).await;
     let name = put(root.path(), &held);
     until(&mut events, |e| is_block(e, &held)).await;
     let path = root.path().join(format!("blocks/{name}.yaml"));
@@ -158,7 +161,7 @@ async fn a_folder_that_goes_takes_nothing_with_it() {
     let held = block("10.64.0.0/26", "w2");
     let name = put(root.path(), &held);
     let mut events = watch(root.path());
-    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    until(&mut events, |e| *e == Event::Synced(LAST)).await;
     let (blocks, aside) = (root.path().join("blocks"), root.path().join("aside"));
     fs::rename(&blocks, &aside).unwrap();
     let said = until(&mut events, |e| matches!(e, Event::Failed(Kind::Block, _))).await;
@@ -263,7 +266,7 @@ async fn a_block_of_ours_that_drains_can_be_released() {
     let mine = draining("10.64.0.0/26", "w1");
     let name = put(root.path(), &mine);
     let mut events = watch(root.path());
-    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    until(&mut events, |e| *e == Event::Synced(LAST)).await;
     let store = store(root.path(), "w1");
     assert_eq!(store.release(&mine).await.unwrap(), Release::Done);
     until(&mut events, |e| {
@@ -344,7 +347,7 @@ async fn changes_among_many_files_are_all_found() {
         put(root.path(), &block(&format!("10.{high}.{low}.0/24"), "w2"));
     }
     let mut events = watch(root.path());
-    until(&mut events, |e| *e == Event::Synced(Kind::RoutingConfig)).await;
+    until(&mut events, |e| *e == Event::Synced(LAST)).await;
     for number in 0..50 {
         let taken = block(&format!("10.0.{number}.0/24"), "w3");
         let name = put(root.path(), &taken);

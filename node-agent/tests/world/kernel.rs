@@ -5,7 +5,7 @@ use gingham_agent::cluster::Cluster;
 use gingham_agent::dirty::Culprit;
 use gingham_agent::links::Links;
 use gingham_agent::manifest::Parsed;
-use gingham_agent::objects::{Kind, Node, Object};
+use gingham_agent::objects::{Condition, Kind, Node, Object};
 use gingham_agent::plan::{Inputs, Plan, plan};
 use gingham_agent::routes::reconcile::{Damage, Extent, Memory, Order, Round, reconcile};
 use gingham_agent::store::Event;
@@ -176,6 +176,7 @@ pub(crate) fn node() -> Node {
         internal_ips: ["10.1.0.1", "fd00:1::1"]
             .map(|ip| ip.parse().unwrap())
             .to_vec(),
+        condition: Condition::Staying,
     }
 }
 

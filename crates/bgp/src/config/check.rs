@@ -5,6 +5,8 @@ mod filters;
 mod peers;
 mod territory;
 
+pub use filters::check_rules;
+
 use super::{Announcement, Config, ConfigError, ConfigFault};
 use faults::{address, more_than, other_family, reserved, router_id, twice, zero};
 use std::collections::BTreeSet;

@@ -17,10 +17,16 @@ pub(super) fn faults(
 }
 
 fn filter_faults(filter: &Filter) -> Vec<ConfigError> {
+    check_rules("rules", &filter.rules)
+}
+
+/// What [`Config::check`](crate::config::Config::check) would say of these rules: every field that
+/// stands in the way, by its path below `list`, such as `rules[martians].prefixes[10.0.0.0/8].minLength`.
+pub fn check_rules(list: &str, rules: &[Rule]) -> Vec<ConfigError> {
     let mut seen = BTreeSet::new();
     let mut errors = Vec::new();
-    for (index, rule) in filter.rules.iter().enumerate() {
-        let path = item("rules", index, &rule.name);
+    for (index, rule) in rules.iter().enumerate() {
+        let path = item(list, index, &rule.name);
         let name = at("name", rule_name(&rule.name, &mut seen));
         errors.extend(under(path, name.into_iter().chain(rule_faults(rule))));
     }
