@@ -10,7 +10,9 @@
 
 mod blocks;
 mod live;
+mod speaking;
 
+use crate::bgp::presence::WITHDRAW;
 use crate::dirty::{Cause, Dirty};
 use crate::firewall;
 use crate::http;
@@ -23,6 +25,7 @@ use gingham_ipam::{BootId, FileError};
 use gingham_model::NodeName;
 use gingham_netlink::{Monitor, NftMonitor};
 use live::{Agent, Inbox};
+use speaking::Before;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,6 +49,10 @@ pub struct Config {
     pub health: SocketAddr,
     /// Where the debug endpoint answers besides its socket.
     pub debug: Option<SocketAddr>,
+    /// Where the agent keeps what must outlive a reboot.
+    pub state_dir: PathBuf,
+    /// Where the keys of BGP sessions are: `DIR/NAME/password`.
+    pub secrets_dir: PathBuf,
     /// Where the metrics are; `None` is the node's first InternalIP, port [`METRICS_PORT`].
     pub metrics: Option<SocketAddr>,
 }
@@ -94,10 +101,14 @@ pub async fn run<S: Store>(
     let boot = BootId::of_this_boot()?;
     // Before the kernel is read for the first time, so that nothing falls in between.
     let (mut monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
-    let hands = Hands::new()?;
+    let mut hands = Hands::new()?;
+    let zone = live::zone_before(&run_dir, &boot, &config.node);
+    let dirs = (config.state_dir.clone(), config.secrets_dir.clone());
+    let mut before = Before::read((&config.node, zone), dirs);
+    before.places.forwarding = hands.forwarding()?;
     // What we write ourselves is no news.
     monitor.ignore(hands.port());
-    let mut agent = Agent::new(config.node.clone(), (store, run_dir, boot), hands);
+    let mut agent = Agent::new(config.node.clone(), (store, run_dir, boot), hands, before);
     let mut tasks: JoinSet<Result<(), AgentError>> = JoinSet::new();
     let socket = agent.run_dir.socket();
     let endpoints = http::Endpoints {
@@ -134,6 +145,7 @@ pub async fn run<S: Store>(
         %debug_listen, monitor_buffer_bytes = buffer, "agent started");
 
     let outcome = agent.live(Inbox { events, asked }, &mut tasks, &stop).await;
+    agent.fall_silent().await;
     stop.cancel();
     // The socket is taken away first, so that nobody asks an agent that is gone.
     if let Err(error) = std::fs::remove_file(&socket) {
@@ -177,7 +189,7 @@ async fn watch_run_dir(run_dir: PathBuf, dirty: Dirty) -> Result<(), AgentError>
         for name in watch.changed().await.map_err(failed)? {
             match name.to_str() {
                 Some("leases.json") => dirty.mark(Cause::Leases),
-                Some("" | "node.json") => dirty.mark(Cause::RunDir),
+                Some("" | "node.json" | WITHDRAW) => dirty.mark(Cause::RunDir),
                 _ => {}
             }
         }

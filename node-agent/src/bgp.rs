@@ -1,3 +1,22 @@
-//! What BGP brings to the node's routes.
+//! BGP on this node: with whom it is spoken, what is said, and what of the answers becomes routes.
+//!
+//! ```text
+//!   Cluster ──► part ──► derive ──► Config ──► speaker (crates/bgp) ──► Learned ──► plan
+//!                 ▲        ▲  ▲                   │
+//!               kept ──────┘  └── keys, peers,    └──Sessions──► hearing: may what nobody said go?
+//!                                 filters
+//! ```
+//!
+//! Pure but for `keys` (reads files), `presence` (looks for one) and `speaker` (the rim).
 
+pub mod connected;
+pub mod derive;
+pub mod filters;
+pub mod hearing;
+pub mod kept;
+pub mod keys;
 pub mod learned;
+pub mod part;
+pub mod peers;
+pub mod presence;
+pub(crate) mod speaker;

@@ -55,6 +55,22 @@ pub struct Run {
         env = "GINGHAM_RUN_DIR"
     )]
     pub run_dir: PathBuf,
+    /// Where what must outlive a reboot is kept
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/gingham",
+        env = "GINGHAM_STATE_DIR"
+    )]
+    pub state_dir: PathBuf,
+    /// Keys of BGP sessions: NAME/password, as Secrets are mounted
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/gingham/secrets",
+        env = "GINGHAM_SECRETS_DIR"
+    )]
+    pub secrets_dir: PathBuf,
     /// Where /healthz and /readyz answer
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9178")]
     pub health_listen: SocketAddr,

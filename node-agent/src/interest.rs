@@ -79,11 +79,13 @@ impl Interest {
         if route.key.table != TABLE_MAIN {
             return None;
         }
+        // Peers may be found by where it leads.
+        let is_default = route.key.prefix.length() == 0;
         match Owner::of(route.protocol) {
             Some(Owner::Direct | Owner::Learned | Owner::Sink) => Some(Cause::Routes),
             Some(Owner::Pod) => (op == Op::Gone || self.of_pod(route)).then_some(Cause::Pods),
             // It may have replaced ours, which no other notice tells.
-            None if plan.leads_to(route.key.prefix) || self.of_pod(route) => {
+            None if plan.leads_to(route.key.prefix) || self.of_pod(route) || is_default => {
                 Some(Cause::ForeignRoutes)
             }
             None => None,

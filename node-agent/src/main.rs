@@ -74,6 +74,8 @@ async fn run(command: Run) -> Result<()> {
     let config = Config {
         node: command.node,
         run_dir: command.run_dir,
+        state_dir: command.state_dir,
+        secrets_dir: command.secrets_dir,
         health: command.health_listen,
         debug: command.debug_listen,
         metrics: command.metrics_listen,

@@ -21,9 +21,10 @@ use crate::routes::standing::Standing;
 use crate::run_dir::SYSCTLS;
 use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
-use gingham_model::{NodeName, Prefix, Route, RouteKey};
+use gingham_model::{Family, NodeName, Owner, Prefix, Route, RouteKey, TABLE_MAIN};
 use gingham_netlink::{Error, Socket};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,6 +88,8 @@ pub struct Seen {
     pub learned: Learned,
     /// and announced as aggregates.
     pub aggregates: BTreeSet<Prefix>,
+    /// The routers of default routes by others.
+    pub gateways: BTreeSet<IpAddr>,
     /// What should be so.
     pub plan: Arc<Plan>,
     /// What is so.
@@ -142,6 +145,16 @@ impl Hands {
         self.pools.retain(|_, known| now <= *known + hold);
     }
 
+    /// The families in which this node forwards for its blocks, whatever the agent does: those whose
+    /// sinks are in the kernel (the F bit of RFC 4724).
+    ///
+    /// # Errors
+    /// When the kernel cannot be read.
+    pub fn forwarding(&mut self) -> Result<BTreeSet<Family>, Error> {
+        let sinks = self.socket.routes_of(TABLE_MAIN, Owner::Sink.protocol())?;
+        Ok(sinks.iter().map(|sink| sink.key.prefix.family()).collect())
+    }
+
     /// The netlink port they work by, as long as they are.
     pub fn port(&self) -> u32 {
         self.socket.port()
@@ -184,6 +197,7 @@ impl Pass {
             cluster: Arc::clone(&self.cluster),
             learned: self.learned.clone(),
             aggregates: self.aggregates.clone(),
+            gateways: hands.memory.gateways.clone(),
             plan,
             round,
             sysctls,

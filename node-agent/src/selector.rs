@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Demands on labels, all of which must be met. Without any, everything is selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,39 @@ impl LabelSelector {
                 Wanted::DoesNotExist => label.is_none(),
             }
         })
+    }
+}
+
+/// As `kubectl --selector` takes it.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("(everything)");
+        }
+        for (index, demand) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            demand.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Demand { key, value } = self;
+        let listed = |values: &BTreeSet<String>| {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            values.join(",")
+        };
+        match value {
+            Wanted::In(values) if values.len() == 1 => write!(f, "{key}={}", listed(values)),
+            Wanted::In(values) => write!(f, "{key} in ({})", listed(values)),
+            Wanted::NotIn(values) => write!(f, "{key} notin ({})", listed(values)),
+            Wanted::Exists => f.write_str(key),
+            Wanted::DoesNotExist => write!(f, "!{key}"),
+        }
     }
 }
 

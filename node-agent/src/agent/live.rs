@@ -1,8 +1,9 @@
 //! The loop itself, and one round of it.
 
+use super::speaking::{Before, Remembering};
 use super::{AgentError, Shown};
 use crate::belief::Belief;
-use crate::bgp::learned::Learned;
+use crate::bgp::speaker::Bgp;
 use crate::claim::Unlisted;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty, Marks};
@@ -60,6 +61,8 @@ pub(super) struct Agent<S> {
     pub(super) journal: Journal,
     pub(super) shown: watch::Sender<Shown>,
     pub(super) interest: watch::Sender<Interest>,
+    pub(super) bgp: Bgp,
+    pub(super) remembering: Remembering,
     pub(super) metrics: Metrics,
     pub(super) random: RandomState,
 }
@@ -69,8 +72,16 @@ impl<S: Store> Agent<S> {
         me: NodeName,
         (store, run_dir, boot): (S, RunDir, BootId),
         hands: Hands,
+        before: Before,
     ) -> Self {
-        let (cluster, now) = (Arc::new(Cluster::default()), Instant::now());
+        let Before {
+            zone,
+            cluster,
+            places,
+            kept,
+            remembering,
+        } = before;
+        let (cluster, now) = (Arc::new(cluster), Instant::now());
         let known = Known {
             me: me.clone(),
             boot: boot.clone(),
@@ -86,7 +97,7 @@ impl<S: Store> Agent<S> {
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
         Agent {
-            belief: Belief::before(zone_before(&run_dir, &boot, &me)),
+            belief: Belief::before(zone),
             me,
             store,
             run_dir,
@@ -109,6 +120,8 @@ impl<S: Store> Agent<S> {
                 pulse: now,
             }),
             interest: watch::Sender::default(),
+            bgp: Bgp::new(places, dirty.clone(), kept),
+            remembering,
             metrics: Metrics::new(),
             random: RandomState::new(),
         }
@@ -188,10 +201,13 @@ impl<S: Store> Agent<S> {
         self.believe(start);
         let (looked, well) = self.look(start, marks).await?;
         let mut failed = !well;
+        failed |= !self.speak().await?;
         failed |= !self.claim().await?;
         self.show();
         let seen = self.seen.as_ref().and_then(|seen| seen.round.again);
-        let put_off = [seen, self.pods.again, self.belief.next()];
+        let spoken = self.bgp.next(Instant::now());
+        self.remember();
+        let put_off = [seen, self.pods.again, self.belief.next(), spoken];
         self.schedule.put_off(put_off.into_iter().flatten().min());
         let jitter = self.random.hash_one(self.round.number);
         self.schedule
@@ -213,8 +229,12 @@ impl<S: Store> Agent<S> {
         let pass = Pass {
             me: self.me.clone(),
             cluster: Arc::clone(&self.cluster),
-            learned: Learned::default(),
-            aggregates: BTreeSet::new(),
+            learned: self.bgp.learned(start),
+            aggregates: match self.cluster.synced(&self.me) {
+                Ok(_) => self.bgp.aggregates(&self.cluster),
+                // Those that are there stay, since nothing is removed now.
+                Err(_) => BTreeSet::new(),
+            },
             boot: self.boot.clone(),
             run_dir: self.run_dir.path().to_owned(),
             before: self.seen.clone(),
@@ -304,7 +324,7 @@ fn lock(hands: &Mutex<Hands>) -> MutexGuard<'_, Hands> {
 }
 
 /// The zone this node was published to stand in, in this boot.
-fn zone_before(run_dir: &RunDir, boot: &BootId, me: &NodeName) -> Option<Zone> {
+pub(super) fn zone_before(run_dir: &RunDir, boot: &BootId, me: &NodeName) -> Option<Zone> {
     let state = NodeState::read(&run_dir.node_state()).ok()?;
     (state.boot_id == *boot && state.node == *me).then_some(state.zone)
 }

@@ -3,15 +3,16 @@
 use super::fights::Fights;
 use super::guard::{Asked, Guard, Mass};
 use super::standing::Standing;
-use super::table::{OWN, Rivals, Table, rivals};
+use super::table::{OWN, Rivals, Table, gateways, rivals};
 use super::work::{Situation, Work, work};
 use crate::dirty::Culprit;
 use crate::plan::Plan;
 use gingham_model::{Change, Route, RouteKey, TABLE_MAIN};
 use gingham_netlink::{Error, Socket};
 use nix::errno::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// What a round must know of the rounds before it.
@@ -21,6 +22,8 @@ pub struct Memory {
     pub guard: Guard,
     /// Who breaks what.
     pub fights: Fights<RouteKey>,
+    /// The routers of default routes by others, as of the last look at the whole table.
+    pub gateways: BTreeSet<IpAddr>,
     rivals: Rivals,
 }
 
@@ -197,6 +200,7 @@ impl Memory {
         let (table, rest) = Table::part(routes);
         if extent == Extent::Whole {
             self.rivals = rivals(&plan.routes, &rest);
+            self.gateways = gateways(&rest);
         }
         Ok(table)
     }

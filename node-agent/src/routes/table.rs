@@ -1,9 +1,10 @@
 //! The main table, parted into ours and what stands in our way. Pure.
 
-use gingham_model::{Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet};
-use std::collections::BTreeMap;
+use gingham_model::{Family, Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet, Target};
+use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The owners whose routes are kept here.
 pub const OWN: [Owner; 3] = [Owner::Direct, Owner::Learned, Owner::Sink];
@@ -90,6 +91,22 @@ pub fn rivals(wanted: &RouteSet, rest: &[Route]) -> Rivals {
         Some((*key, Rival(rival.clone())))
     };
     wanted.keys().filter_map(in_the_way).collect()
+}
+
+/// The routers of the default routes in the `rest` of a table: of each family those of the best one.
+pub fn gateways(rest: &[Route]) -> BTreeSet<IpAddr> {
+    let mut best: BTreeMap<Family, &Route> = BTreeMap::new();
+    for route in rest.iter().filter(|route| route.key.prefix.length() == 0) {
+        let known = best.entry(route.key.prefix.family()).or_insert(route);
+        if route.key.metric < known.key.metric {
+            *known = route;
+        }
+    }
+    let hops = best.values().map(|route| match &route.target {
+        Target::Via(hops) => &hops[..],
+        Target::Link(_) | Target::Unreachable | Target::Foreign => &[],
+    });
+    hops.flatten().map(|hop| hop.via).collect()
 }
 
 /// Programs by the number their routes carry (`rtnetlink.h`, `/etc/iproute2/rt_protos`, and the

@@ -17,7 +17,11 @@ pub(super) fn faults(
 }
 
 fn filter_faults(filter: &Filter) -> Vec<ConfigError> {
-    check_rules("rules", &filter.rules)
+    let mut errors = check_rules("rules", &filter.rules);
+    if let Some(next) = &filter.next {
+        errors.extend(under("next".to_owned(), filter_faults(next)));
+    }
+    errors
 }
 
 /// What [`Config::check`](crate::config::Config::check) would say of these rules: every field that
@@ -29,9 +33,6 @@ pub fn check_rules(list: &str, rules: &[Rule]) -> Vec<ConfigError> {
         let path = item(list, index, &rule.name);
         let name = at("name", rule_name(&rule.name, &mut seen));
         errors.extend(under(path, name.into_iter().chain(rule_faults(rule))));
-    }
-    if let Some(next) = &filter.next {
-        errors.extend(under("next".to_owned(), filter_faults(next)));
     }
     errors
 }
