@@ -9,15 +9,16 @@
 //!   leases.json, host ends ──► pods ──► kernel, leases.json
 //!   pools, blocks ──► firewall ──► nft
 //!   leases.json ──usage──► claim, give_back ──Block──► store
+//!   cluster ──saved──► memory (cluster.json) ──remember──► cluster, after a start
 //!
 //!   kernel ──Notice──► ear ──interest──► Dirty ──schedule──► agent (the loop)
 //!   agent ──Known──► http, metrics ◄── client ◄── `status`, `routes`, `diff`, `plan`
 //!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
-//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `selector`, `screen`, `plan`, `claim`,
-//! `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for `routes::reconcile`,
-//! `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
+//! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `cluster`, `screen`,
+//! `plan`, `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for
+//! `routes::reconcile`, `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
 //! order: the same state of the world gives the same routes, by whatever way it came about.
 //!
 //! The agent must never touch a route that is not its own, remove one while it does not know
@@ -45,6 +46,7 @@ mod journal;
 pub mod links;
 pub mod managers;
 pub mod manifest;
+pub mod memory;
 mod metrics;
 pub mod nft;
 pub mod objects;

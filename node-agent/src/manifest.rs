@@ -193,7 +193,9 @@ fn spec<S: DeserializeOwned>(object: &Value, unknown: &mut Vec<String>) -> Resul
 fn typed<T: DeserializeOwned>(object: &Value, unknown: &mut Vec<String>) -> Result<T, Invalid> {
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(object, &mut track);
-    let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
+    // A step into what may be absent is written as a question mark.
+    let plain = |path: serde_ignored::Path<'_>| path.to_string().replace(".?", "");
+    let read = serde_ignored::deserialize(tracked, |path| unknown.push(plain(path)));
     read.map_err(|error: serde_json::Error| {
         let (path, error) = (track.path(), error.to_string());
         // Some types say only what they want, not what they were given.

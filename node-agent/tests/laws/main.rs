@@ -13,6 +13,7 @@ mod make;
 mod manifest;
 mod plan;
 mod pods;
+mod recall;
 mod reconcile;
 mod screen;
 mod sysctls;

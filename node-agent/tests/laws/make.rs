@@ -50,18 +50,22 @@ pub(crate) fn block(cidr: &str, node: &str, ips: &[&str]) -> Block {
     }
 }
 
+/// An object of ours with this spec.
+pub(crate) fn object(kind: Kind, name: &str, spec: &str) -> Object {
+    let text = format!(
+        "{{apiVersion: gingham.dev/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {spec}}}"
+    );
+    parse(kind, name, &text).unwrap().object
+}
+
 /// A ZonePool of zone z1 with these CIDRs, each followed by its state.
 pub(crate) fn pool(name: &str, cidrs: &[(&str, &str)]) -> Object {
     let cidrs: Vec<String> = cidrs
         .iter()
         .map(|(cidr, state)| format!("{{cidr: '{cidr}', state: {state}}}"))
         .collect();
-    let text = format!(
-        "{{apiVersion: gingham.dev/v1alpha1, kind: ZonePool, metadata: {{name: {name}}}, \
-         spec: {{zone: z1, cidrs: [{}]}}}}",
-        cidrs.join(", ")
-    );
-    parse(Kind::ZonePool, name, &text).unwrap().object
+    let spec = format!("{{zone: z1, cidrs: [{}]}}", cidrs.join(", "));
+    object(Kind::ZonePool, name, &spec)
 }
 
 pub(crate) fn apply(object: Object) -> Event {
