@@ -11,6 +11,7 @@ mod give_back;
 mod interest;
 mod make;
 mod manifest;
+mod peers;
 mod plan;
 mod pods;
 mod recall;
