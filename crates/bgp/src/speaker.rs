@@ -16,6 +16,7 @@ mod answer;
 mod calendar;
 mod connection;
 mod core;
+mod deferral;
 mod doors;
 mod handle;
 mod import;

@@ -7,10 +7,11 @@
 
 use gingham_bgp::config::{Password, Settings};
 use gingham_bgp::speaker::md5::set_key;
-use gingham_bgp::speaker::socket::{listen, prepare_accepted, prepare_dial};
+use gingham_bgp::speaker::socket::{self, prepare_accepted, prepare_dial};
 use gingham_bgp::wire::PeerKind;
 use gingham_model::Prefix;
 use gingham_netlink::{Netns, Socket as Netlink, address, link};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -66,6 +67,11 @@ fn refused(at: &str, yaml: &str) {
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{yaml}: {error}");
 }
 
+/// A listener without keys.
+fn listen(at: &str) -> TcpListener {
+    socket::listen(at.parse().unwrap(), &BTreeMap::new()).unwrap()
+}
+
 fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(false).unwrap();
     listener.accept().unwrap().0
@@ -87,8 +93,9 @@ fn only_the_right_key_connects() {
             (SERVER[0], "10.1.2.3/32", "localAddress: 10.1.2.3"),
             (SERVER[1], "fd00:1::3/128", "localAddress: 'fd00:1::3'"),
         ] {
-            let listener = listen(at.parse().unwrap()).unwrap();
-            set_key(&listener, prefix(peer), key("secret").as_ref()).unwrap();
+            let secret = key("secret").unwrap();
+            let keys = BTreeMap::from([(prefix(peer), &secret)]);
+            let listener = socket::listen(at.parse().unwrap(), &keys).unwrap();
             let client = dial(at, &format!("{local}, password: secret")).unwrap();
             let server = accept(&listener);
             assert!(carries(&client, &server) && carries(&server, &client));
@@ -107,7 +114,7 @@ fn a_key_covers_its_prefix_and_the_longest_counts() {
             (SERVER[0], "10.1.0.0/16", ["10.1.2.3", "10.2.0.1"]),
             (SERVER[1], "fd00:1::/32", ["fd00:1::3", "fd00:2::1"]),
         ] {
-            let listener = listen(at.parse().unwrap()).unwrap();
+            let listener = listen(at);
             set_key(&listener, prefix(wide), key("wide").as_ref()).unwrap();
             let with = |local: &str, key: &str| format!("localAddress: '{local}', password: {key}");
             dial(at, &with(inside, "wide")).unwrap();
@@ -124,7 +131,7 @@ fn a_key_covers_its_prefix_and_the_longest_counts() {
 #[test]
 fn without_its_key_a_listener_takes_plain_connections() {
     in_a_namespace(|| {
-        let listener = listen(SERVER[0].parse().unwrap()).unwrap();
+        let listener = listen(SERVER[0]);
         let everybody = prefix("0.0.0.0/0");
         set_key(&listener, everybody, key("secret").as_ref()).unwrap();
         refused(SERVER[0], "");
@@ -137,7 +144,7 @@ fn without_its_key_a_listener_takes_plain_connections() {
 #[test]
 fn a_key_that_cannot_be_is_refused() {
     in_a_namespace(|| {
-        let listener = listen(SERVER[0].parse().unwrap()).unwrap();
+        let listener = listen(SERVER[0]);
         let kind = |from: &str, key: Option<Password>| {
             set_key(&listener, prefix(from), key.as_ref()).map_err(|error| error.kind())
         };
@@ -161,7 +168,7 @@ fn a_dial_takes_no_answer_from_too_far_away() {
             refused(at, "ttl: {security: 191}");
             dial(at, "ttl: {security: 192}").unwrap();
             drop(far);
-            let _near = listen(at.parse().unwrap()).unwrap();
+            let _near = listen(at);
             dial(at, "ttl: {security: 1}").unwrap();
         }
     });
@@ -171,7 +178,7 @@ fn a_dial_takes_no_answer_from_too_far_away() {
 fn an_accepted_connection_takes_nothing_from_too_far_away() {
     in_a_namespace(|| {
         for at in SERVER {
-            let listener = listen(at.parse().unwrap()).unwrap();
+            let listener = listen(at);
             let prepare = |server: &TcpStream, yaml: &str| {
                 prepare_accepted(server, &settings(yaml), PeerKind::Internal)
                     .map_err(|error| error.kind())

@@ -32,7 +32,6 @@ impl Core {
             Command::Stop(name, farewell, reply) => {
                 drop(reply.send(self.command(now, &name, Some(farewell))));
             }
-            Command::Configure(config, reply) => drop(reply.send(self.configure(now, *config))),
             Command::Reach(next_hop, reach, reply) => {
                 self.rib.set_reach(next_hop, reach);
                 let _ = reply.send(());
@@ -41,8 +40,8 @@ impl Core {
                 self.rib.set_connected(prefixes);
                 let _ = reply.send(());
             }
-            // The loop ends the speaker.
-            Command::End(..) => {}
+            // The loop opens and closes listeners, and ends the speaker.
+            Command::Configure(..) | Command::End(..) => {}
         }
     }
 

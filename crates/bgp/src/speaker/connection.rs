@@ -19,7 +19,7 @@ const READ_MUCH: usize = 64 * 1024;
 /// A socket that takes nothing for this long is said to be blocked.
 const BLOCKED_AFTER: Duration = Duration::from_secs(5);
 /// How long a closing connection has to take its last words, and to close its side.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a connection tells the loop.
 #[derive(Debug)]
@@ -89,6 +89,11 @@ impl Connection {
     /// a queue that is still whole.
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is something to write.
+    pub(super) fn owes(&self) -> bool {
+        !self.outbox().front().is_empty()
     }
 
     /// Writes what the socket takes now; a task goes on with the rest when it takes more. Says whether

@@ -9,6 +9,7 @@
 mod tests;
 
 use super::calendar::Calendar;
+use super::deferral::Deferral;
 use super::import::Customs;
 use super::known::Known;
 use super::learned::Shared;
@@ -55,9 +56,8 @@ pub(super) struct Core {
     pub(super) spread: Spread,
     pub(super) learned: Shared,
     pub(super) sessions: Board,
-    /// Until when nobody is told anything, since peers have yet to say what they have (RFC 4724
-    /// section 4.1).
-    pub(super) deferred: Option<Moment>,
+    /// Set while nobody is told anything, since peers have yet to say what they have.
+    pub(super) deferred: Option<Deferral>,
     pub(super) effects: Vec<Effect>,
     /// What is announced only while there is a part of it.
     pub(super) aggregates: BTreeMap<Prefix, Announcement>,
@@ -82,7 +82,7 @@ impl Core {
             spread: Spread::default(),
             learned,
             sessions: Board::new(),
-            deferred: restarts.then(|| Moment::START + deferral),
+            deferred: restarts.then(|| Deferral::new(Moment::START + deferral)),
             effects: Vec::new(),
             aggregates: BTreeMap::new(),
             nodes: config.territory.nodes(),
@@ -97,6 +97,7 @@ impl Core {
         for neighbour in core.config.neighbours.clone() {
             core.add_neighbour(Moment::START, &neighbour);
         }
+        core.await_callers();
         core.sessions.defer(restarts);
         core.sessions.publish();
         core
@@ -188,7 +189,8 @@ impl Core {
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.calendar.first().into_iter().chain(self.deferred).min()
+        let deferred = self.deferred.as_ref().map(|deferral| deferral.until);
+        self.calendar.first().into_iter().chain(deferred).min()
     }
 
     /// Everything that is due at `now`.
@@ -198,7 +200,7 @@ impl Core {
             self.expire_refreshes(now, id);
             self.event(now, id, &Event::Deadline);
         }
-        if self.deferred.is_some_and(|until| until <= now) {
+        if self.deferred.as_ref().is_some_and(|it| it.until <= now) {
             tracing::info!("deferral time is over, peers are told what there is");
             self.end_deferral();
         }
@@ -311,7 +313,7 @@ impl Core {
         self.confirm_retained(now, id);
         match self.deferred {
             None => self.tell(id),
-            Some(_) => self.check_deferral(),
+            Some(_) => self.heard(id),
         }
     }
 

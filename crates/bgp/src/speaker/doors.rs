@@ -1,6 +1,5 @@
 //! Where connections come from: listeners, their keys, and dials.
 
-use super::rim::StartError;
 use super::{md5, socket};
 use crate::config::{Config, Password, Settings};
 use crate::session::Ends;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// How long a dial may take.
 const DIAL: Duration = Duration::from_secs(10);
@@ -30,34 +30,84 @@ pub(super) enum Arrival {
 /// The addresses a speaker accepts connections at.
 #[derive(Debug)]
 pub(super) struct Doors {
-    listeners: Vec<Arc<TcpListener>>,
+    open: BTreeMap<SocketAddr, Door>,
     /// Where peers dial from that have a key.
     keyed: BTreeSet<Prefix>,
+    arrivals: mpsc::Sender<Arrival>,
 }
+
+/// A listener, and the task that hands on whom it accepts.
+#[derive(Debug)]
+struct Door {
+    listener: Arc<TcpListener>,
+    accepting: JoinSet<()>,
+}
+
+/// An address that cannot be listened at.
+#[derive(Debug)]
+pub(super) struct Closed(pub(super) SocketAddr, pub(super) io::Error);
 
 impl Doors {
     /// Listens where the configuration says.
-    pub(super) fn open(config: &Config) -> Result<Self, StartError> {
-        let listeners = config.listen.iter().map(|at| {
-            let bound = socket::listen(*at).and_then(TcpListener::from_std);
-            bound
-                .map(Arc::new)
-                .map_err(|error| StartError::Listen(*at, error))
-        });
-        Ok(Doors {
-            listeners: listeners.collect::<Result<_, _>>()?,
-            keyed: BTreeSet::new(),
-        })
+    pub(super) fn open(config: &Config, arrivals: mpsc::Sender<Arrival>) -> Result<Self, Closed> {
+        let mut doors = Doors {
+            open: BTreeMap::new(),
+            keyed: keys(config).into_keys().collect(),
+            arrivals,
+        };
+        doors.open_each(config.listen.iter().copied().collect(), config)?;
+        Ok(doors)
     }
 
-    /// What accepts connections for as long as it is polled, one for each address.
-    pub(super) fn watch(
-        &self,
-        arrivals: &mpsc::Sender<Arrival>,
-    ) -> impl Iterator<Item = impl Future<Output = ()> + use<>> {
-        self.listeners
-            .iter()
-            .map(|listener| accept(Arc::clone(listener), arrivals.clone()))
+    /// Listens where another configuration says. Where that cannot be, everything stays as it was.
+    pub(super) async fn change(&mut self, before: &Config, after: &Config) -> Result<(), Closed> {
+        let wanted: BTreeSet<SocketAddr> = after.listen.iter().copied().collect();
+        let open: BTreeSet<SocketAddr> = self.open.keys().copied().collect();
+        let new: BTreeSet<SocketAddr> = wanted.difference(&open).copied().collect();
+        let gone: BTreeSet<SocketAddr> = open.difference(&wanted).copied().collect();
+        let blocks = |old: &&SocketAddr| new.iter().any(|new| excludes(**old, *new));
+        let in_the_way: BTreeSet<SocketAddr> = gone.iter().filter(blocks).copied().collect();
+        self.close_each(&in_the_way).await;
+        if let Err(closed) = self.open_each(new.clone(), after) {
+            self.close_each(&new).await;
+            if let Err(Closed(at, error)) = self.open_each(in_the_way, before) {
+                tracing::error!(%at, %error, "no longer listening");
+            }
+            return Err(closed);
+        }
+        self.close_each(&gone).await;
+        Ok(())
+    }
+
+    /// Listens nowhere any more.
+    pub(super) async fn close(&mut self) {
+        let all = self.open.keys().copied().collect();
+        self.close_each(&all).await;
+    }
+
+    fn open_each(&mut self, new: BTreeSet<SocketAddr>, config: &Config) -> Result<(), Closed> {
+        let keys = keys(config);
+        for at in new {
+            let listening = socket::listen(at, &keys).and_then(TcpListener::from_std);
+            let listener = Arc::new(listening.map_err(|error| Closed(at, error))?);
+            let mut accepting = JoinSet::new();
+            accepting.spawn(accept(Arc::clone(&listener), self.arrivals.clone()));
+            let door = Door {
+                listener,
+                accepting,
+            };
+            self.open.insert(at, door);
+        }
+        Ok(())
+    }
+
+    /// Closes these; they are free for others then.
+    async fn close_each(&mut self, gone: &BTreeSet<SocketAddr>) {
+        for at in gone {
+            if let Some(mut door) = self.open.remove(at) {
+                door.accepting.shutdown().await;
+            }
+        }
     }
 
     /// Sets the keys of everybody who may dial, and takes away those that are not wanted any more. A
@@ -74,9 +124,9 @@ impl Doors {
     }
 
     fn set_key(&self, from: Prefix, password: Option<&Password>) {
-        let listeners = self.listeners.iter();
-        for listener in listeners.filter(|listener| speaks(listener, from.family())) {
-            if let Err(error) = md5::set_key(listener, from, password) {
+        let doors = self.open.iter();
+        for (_, door) in doors.filter(|(at, _)| Family::of(at.ip()) == from.family()) {
+            if let Err(error) = md5::set_key(&door.listener, from, password) {
                 tracing::error!(%from, %error, "key was not set");
             }
         }
@@ -95,9 +145,10 @@ fn keys(config: &Config) -> BTreeMap<Prefix, &Password> {
     with_key.collect()
 }
 
-fn speaks(listener: &TcpListener, family: Family) -> bool {
-    let at = listener.local_addr();
-    at.is_ok_and(|at| Family::of(at.ip()) == family)
+/// Whether nobody can listen at `new` while somebody does at `old`.
+fn excludes(old: SocketAddr, new: SocketAddr) -> bool {
+    let everywhere = old.ip().is_unspecified() || new.ip().is_unspecified();
+    old.port() == new.port() && old.is_ipv4() == new.is_ipv4() && everywhere
 }
 
 async fn accept(listener: Arc<TcpListener>, arrivals: mpsc::Sender<Arrival>) {

@@ -8,7 +8,7 @@ use crate::policy::Filter;
 use crate::rib::Reach;
 use crate::session::Farewell;
 use gingham_model::Prefix;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A speaker that runs. Dropping the last handle ends it as [`Farewell::Restart`] does: without a word.
@@ -29,6 +29,9 @@ pub enum CommandError {
     /// This prefix is not originated here.
     #[error("{0} is not announced here")]
     NotAnnounced(Prefix),
+    /// It could not listen there; nothing changed.
+    #[error("listen {0}: {1}")]
+    Listen(SocketAddr, String),
     /// The configuration was refused; nothing changed.
     #[error("{}", listed(.0))]
     Config(Vec<ConfigError>),
@@ -138,10 +141,11 @@ impl Handle {
             .await?
     }
 
-    /// Goes over to another configuration; only the sessions it concerns notice.
+    /// Goes over to another configuration; only the sessions it concerns notice. Listeners that are new
+    /// are opened, those that are not in it any more closed.
     ///
     /// # Errors
-    /// [`CommandError::Config`]: the one before stays.
+    /// [`CommandError::Config`], [`CommandError::Listen`]: the one before stays.
     pub async fn configure(&self, config: Config) -> Result<(), CommandError> {
         self.ask(|reply| Command::Configure(Box::new(config), reply))
             .await?
@@ -165,7 +169,9 @@ impl Handle {
         self.ask(|reply| Command::Connected(prefixes, reply)).await
     }
 
-    /// Ends every session like this, and the speaker once that is written.
+    /// Ends every session like this, and the speaker once that is written, within six seconds. Before any
+    /// farewell but [`Farewell::Restart`] peers are told what they had yet to be told, withdrawals
+    /// included.
     ///
     /// # Errors
     /// [`CommandError::Ended`] when it had ended before.

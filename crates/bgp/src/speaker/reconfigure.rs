@@ -1,7 +1,6 @@
 //! Going over to another configuration: only the sessions it concerns notice.
 
 use super::core::{Core, Effect};
-use super::handle::CommandError;
 use super::import::cluster;
 use super::peer::{self, Origin, Peer, Wanted};
 use crate::config::{Config, Neighbour, Scope, Settings};
@@ -12,9 +11,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 impl Core {
-    /// Takes another configuration. Where it listens stays as it was at the start.
-    pub(super) fn configure(&mut self, now: Moment, config: Config) -> Result<(), CommandError> {
-        config.check().map_err(CommandError::Config)?;
+    /// Takes another configuration, one that was checked.
+    pub(super) fn configure(&mut self, now: Moment, config: Config) {
         let before = std::mem::replace(&mut self.config, config);
         self.rib.set_multipath(self.config.multipath);
         self.reannounce(&before);
@@ -22,8 +20,8 @@ impl Core {
             self.reconsider_all(now, &before);
         }
         self.redraw(&before.territory);
+        self.await_callers();
         self.check_deferral();
-        Ok(())
     }
 
     fn reconsider_all(&mut self, now: Moment, before: &Config) {

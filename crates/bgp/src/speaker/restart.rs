@@ -103,7 +103,7 @@ impl Core {
         self.note_session(id);
         self.rib.sweep(id, family);
         self.retain(id, family, None);
-        self.check_deferral();
+        self.heard(id);
     }
 
     /// The peer begins to say everything again.
@@ -135,19 +135,6 @@ impl Core {
         let late: Vec<Family> = late.map(|(family, _)| *family).collect();
         for family in late {
             self.end_refresh(id, family);
-        }
-    }
-
-    /// Ends the deferral of a restart once every peer that is up, or should be, has said what it has.
-    /// A peer that restarts itself is not waited for (RFC 4724 section 4.1).
-    pub(super) fn check_deferral(&mut self) {
-        if self.deferred.is_none() {
-            return;
-        }
-        let mut sessions = self.peers.values().map(|peer| peer.session.as_ref());
-        if sessions.all(|session| session.is_some_and(is_through)) {
-            tracing::info!("every peer has said what it has, peers are told what there is");
-            self.end_deferral();
         }
     }
 
@@ -189,14 +176,4 @@ fn kept_forwarding(session: &Session, family: Family, retained: Retained) -> boo
             .as_ref()
             .is_some_and(|restart| restart.families.get(&family) == Some(&true)),
     }
-}
-
-/// Whether a session has brought everything that is to come at its beginning.
-fn is_through(session: &Session) -> bool {
-    let restarting = session
-        .negotiated
-        .restart
-        .as_ref()
-        .is_some_and(|restart| restart.restarting);
-    restarting || session.negotiated.codec.families.is_subset(&session.ended)
 }

@@ -1,9 +1,9 @@
 //! The loop: what the sockets say goes to the core, what the core wants goes to the sockets.
 
-use super::connection::{Connection, News};
+use super::connection::{Connection, LAST_WORDS, News};
 use super::core::{Core, Effect};
-use super::doors::{Arrival, Doors, connect, ends, kind};
-use super::handle::{Command, Handle, Started};
+use super::doors::{Arrival, Closed, Doors, connect, ends, kind};
+use super::handle::{Command, CommandError, Handle, Started};
 use super::learned;
 use super::pace::Pace;
 use super::peer::{Beginning, Origin};
@@ -17,13 +17,17 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 /// News taken in one go, before anything is written.
 const BATCH: usize = 512;
+/// How often connections are looked at that have yet to take what there is.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// What a speaker starts with besides its configuration.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -52,17 +56,18 @@ pub enum StartError {
 /// A configuration that [`Config::check`] refuses, or an address it cannot listen on.
 pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
     config.check().map_err(StartError::Config)?;
-    let doors = Doors::open(&config)?;
     let (command_sender, commands) = mpsc::channel(64);
     let (news_sender, news) = mpsc::channel(4096);
     let (arrivals_sender, arrivals) = mpsc::channel(256);
+    let doors = Doors::open(&config, arrivals_sender.clone())
+        .map_err(|Closed(at, error)| StartError::Listen(at, error))?;
     let (writing, reading) = learned::channel();
     let mut core = Core::new(config, options.beginning, writing);
     if let Some(connected) = options.connected {
         core.rib.set_connected(connected);
     }
     let sessions = core.sessions.subscribe();
-    let mut speaker = Speaker {
+    let speaker = Speaker {
         began: Instant::now(),
         core,
         connections: HashMap::new(),
@@ -76,10 +81,6 @@ pub fn start(config: Config, options: Options) -> Result<Started, StartError> {
         tasks: JoinSet::new(),
         closing: JoinSet::new(),
     };
-    speaker.doors.set_keys(&speaker.core.config);
-    for accepting in speaker.doors.watch(&speaker.arrivals) {
-        speaker.tasks.spawn(accepting);
-    }
     let sources = Sources {
         commands,
         news,
@@ -131,7 +132,7 @@ struct Speaker {
     /// Readers that wait until what they handed on has had its effect.
     dealt_with: Vec<oneshot::Sender<()>>,
     recorder: Option<Recorder>,
-    /// Listeners, dials and readers: gone when the speaker is.
+    /// Dials and readers: gone when the speaker is.
     tasks: JoinSet<()>,
     /// Connections that have yet to say their last words.
     closing: JoinSet<()>,
@@ -151,6 +152,10 @@ impl Speaker {
                         // Whoever asked may have gone.
                         let _ = reply.send(());
                         return;
+                    }
+                    Some(Command::Configure(config, reply)) => {
+                        let done = self.configure(*config).await;
+                        let _ = reply.send(done);
                     }
                     Some(command) => {
                         self.count_octets();
@@ -176,6 +181,15 @@ impl Speaker {
             while self.tasks.try_join_next().is_some() {}
             while self.closing.try_join_next().is_some() {}
         }
+    }
+
+    async fn configure(&mut self, config: Config) -> Result<(), CommandError> {
+        config.check().map_err(CommandError::Config)?;
+        let listening = self.doors.change(&self.core.config, &config).await;
+        listening.map_err(|Closed(at, error)| CommandError::Listen(at, error.to_string()))?;
+        let now = self.now();
+        self.core.configure(now, config);
+        Ok(())
     }
 
     fn now(&self) -> Moment {
@@ -385,8 +399,15 @@ impl Speaker {
         });
     }
 
-    /// Says goodbye to everybody and waits until it is written.
+    /// Says goodbye to everybody and waits until it is written, for six seconds at most. What was to be
+    /// told comes before it, unless peers are to notice nothing.
     async fn end(mut self, farewell: &Farewell) {
+        self.doors.close().await;
+        if *farewell != Farewell::Restart {
+            self.core.flush();
+            // Whoever takes it slower than that hears the goodbye alone.
+            let _ = timeout(LAST_WORDS, self.written()).await;
+        }
         let now = self.now();
         let peers: Vec<PeerId> = self.core.peers.keys().copied().collect();
         for peer in peers {
@@ -399,6 +420,18 @@ impl Speaker {
         }
         self.tasks.shutdown().await;
         while self.closing.join_next().await.is_some() {}
+    }
+
+    /// Until every connection has taken what there is for it.
+    async fn written(&mut self) {
+        loop {
+            self.pump_all();
+            let mut live = self.connections.values();
+            if !live.any(|live| live.connection.owes()) {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Sockets as BGP wants them: who may dial, with which key, from how far away.
 
 use super::md5::{keep_syns, set_key, set_least_ttl, syn_ttl};
-use crate::config::{Settings, Ttl};
+use crate::config::{Password, Settings, Ttl};
 use crate::wire::PeerKind;
 use gingham_model::{Family, Prefix};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
@@ -15,18 +16,23 @@ const BACKLOG: i32 = 4096;
 /// Internetwork control (RFC 4271 appendix E, RFC 2474): first through a queue that is full.
 const CLASS: u32 = 0xC0;
 
-/// A non-blocking listener at `at`. Keys are set with [`set_key`], at any time.
+/// A non-blocking listener at `at`, with these keys from its first connection on; [`set_key`] sets others
+/// at any time. Keys of the other family are left out.
 ///
 /// Its answers to a SYN leave with a TTL of 255, before anybody knows who dialled: a peer with TTL
 /// security takes nothing else, and the others do not mind.
 ///
 /// # Errors
 /// What the kernel says, such as `AddrInUse`.
-pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(at: SocketAddr, keys: &BTreeMap<Prefix, &Password>) -> io::Result<TcpListener> {
     let socket = open(at.ip())?;
     socket.set_reuse_address(true)?;
     set_ttl(&socket, Family::of(at.ip()), u8::MAX)?;
     keep_syns(&socket)?;
+    let family = Family::of(at.ip());
+    for (from, key) in keys.iter().filter(|(from, _)| from.family() == family) {
+        set_key(&socket, *from, Some(key))?;
+    }
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

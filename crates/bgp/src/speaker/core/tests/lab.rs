@@ -174,7 +174,7 @@ impl Lab {
     }
 
     pub(super) fn configure(&mut self, yaml: &str) {
-        self.core.configure(self.now, config(yaml)).unwrap();
+        self.core.configure(self.now, config(yaml));
         self.settle();
     }
 

@@ -2,9 +2,8 @@
 
 use super::lab::{Lab, open, restarting};
 use super::reflection::client;
-use super::world::{World, config, prefix};
+use super::world::{World, prefix};
 use crate::session::ConnectionId;
-use crate::speaker::handle::CommandError;
 
 const ONE: &str = "{asn: 64512, routerId: 10.0.0.1, listen: ['0.0.0.0:179'], multipath: 4,
     filters: {in: {otherwise: accept}, out: {otherwise: accept}}, neighbours: [
@@ -119,19 +118,6 @@ fn announcements_are_compared_one_by_one() {
     let mut told = lab.heard(peers[0]);
     told.sort();
     assert_eq!(told, ["10.1.1.0/24", "10.1.2.0/24", "not 10.1.0.0/24"]);
-}
-
-#[test]
-fn a_configuration_that_is_refused_changes_nothing() {
-    let (mut lab, peers) = lab();
-    let mut wrong = config(&ONE.replace("10.1.0.0/24", "10.7.0.0/24"));
-    wrong.neighbours[0].settings.hold_seconds = 1;
-    let refused = lab.core.configure(crate::Moment::START, wrong);
-    assert!(matches!(refused, Err(CommandError::Config(_))));
-    lab.settle();
-    assert_eq!(lab.core.config, config(ONE));
-    assert!(all_open(&lab, peers));
-    assert!(peers.iter().all(|peer| lab.heard(*peer).is_empty()));
 }
 
 #[test]

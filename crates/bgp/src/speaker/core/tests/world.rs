@@ -136,7 +136,7 @@ impl World {
     /// Takes another configuration.
     pub(super) fn configure(&mut self, at: At, yaml: &str) {
         let now = self.moment(at);
-        self.core(at).configure(now, config(yaml)).unwrap();
+        self.core(at).configure(now, config(yaml));
         self.settle();
     }
 
