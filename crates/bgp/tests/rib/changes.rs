@@ -181,3 +181,26 @@ fn another_filter_is_news_where_it_says_something_else() {
         Some(7)
     );
 }
+
+#[test]
+fn only_next_hops_whose_reach_changed_are_news() {
+    let mut rib = Rib::new(1);
+    for last in 1..=3 {
+        let to = Prefix::containing([10, last, 0, 0].into(), 24).unwrap();
+        rib.update(to, internal(last).path());
+    }
+    rib.take_dirty();
+    let connected = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    rib.set_connected(connected(&["10.0.0.0/30"]));
+    assert_eq!(rib.take_dirty(), [], "all three were at hand, and are");
+    rib.set_connected(connected(&["10.0.0.2/32", "10.0.0.2/31"]));
+    assert_eq!(rib.take_dirty(), ["10.1.0.0/24".parse().unwrap()]);
+    rib.set_reach(ip(3), Reach::Cost(7));
+    rib.take_dirty();
+    rib.set_connected(vec![]);
+    assert_eq!(
+        rib.take_dirty(),
+        ["10.2.0.0/24".parse().unwrap()],
+        "of the third something was said"
+    );
+}

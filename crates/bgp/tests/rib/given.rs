@@ -19,6 +19,7 @@ pub(crate) struct Given {
     pub(crate) path_id: u32,
     pub(crate) freshness: Freshness,
     pub(crate) refused: bool,
+    pub(crate) provenance: Provenance,
     pub(crate) cost: u32,
     pub(crate) attributes: Attributes,
 }
@@ -33,6 +34,7 @@ pub(crate) fn internal(peer: u8) -> Given {
         path_id: 0,
         freshness: Freshness::Fresh,
         refused: false,
+        provenance: Provenance::Outside,
         cost: 0,
         attributes: Attributes::originated(ip(peer)),
     }
@@ -111,7 +113,7 @@ impl Given {
             } else {
                 Import::Accepted(attributes)
             },
-            provenance: Provenance::Outside,
+            provenance: self.provenance,
             freshness: self.freshness,
         }
     }

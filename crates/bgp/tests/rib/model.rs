@@ -1,7 +1,7 @@
 //! A naive RIB: a list of paths, and the decision as the RFCs tell it, one elimination after the other.
 
 use gingham_bgp::attributes::{Attributes, Community, Interned};
-use gingham_bgp::rib::{Freshness, Import, Loss, Path, Reach, SourceKind, Standing};
+use gingham_bgp::rib::{Freshness, Import, Loss, Path, Provenance, Reach, SourceKind, Standing};
 use gingham_bgp::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 use std::collections::BTreeMap;
@@ -14,7 +14,13 @@ pub(crate) struct Model {
     pub(crate) multipath: usize,
     pub(crate) paths: Vec<(Prefix, Path)>,
     pub(crate) reach: BTreeMap<IpAddr, Reach>,
-    pub(crate) otherwise: Reach,
+    pub(crate) otherwise: Otherwise,
+}
+
+/// Next hops nothing was said of.
+pub(crate) enum Otherwise {
+    Alike(Reach),
+    Connected(Vec<Prefix>),
 }
 
 impl Model {
@@ -80,12 +86,24 @@ impl Model {
             .retain(|(prefix, path)| !of(peer, family, *prefix, path));
     }
 
-    pub(crate) fn reimport(&mut self, peer: PeerId, import: impl Fn(Prefix, &Path) -> Import) {
+    pub(crate) fn reimport(
+        &mut self,
+        concerned: impl Fn(Prefix, &Path) -> bool,
+        import: impl Fn(Prefix, &Path) -> Path,
+    ) {
         for (prefix, path) in &mut self.paths {
-            if path.source.peer == peer {
-                path.import = import(*prefix, path);
+            if concerned(*prefix, path) {
+                *path = import(*prefix, path);
             }
         }
+    }
+
+    pub(crate) fn contributes(&self, aggregate: Prefix) -> bool {
+        self.paths.iter().any(|(prefix, path)| {
+            aggregate.covers(*prefix)
+                && path.provenance == Provenance::Zone
+                && matches!(path.import, Import::Accepted(_))
+        })
     }
 
     pub(crate) fn count(&self, peer: PeerId, family: Family) -> usize {
@@ -138,7 +156,18 @@ impl Model {
         if path.source.kind == SourceKind::Local {
             return Reach::Cost(0);
         }
-        *self.reach.get(&next_hop).unwrap_or(&self.otherwise)
+        let known = self.reach.get(&next_hop);
+        known.copied().unwrap_or_else(|| match &self.otherwise {
+            Otherwise::Alike(reach) => *reach,
+            Otherwise::Connected(prefixes) => {
+                let at_hand = prefixes.iter().any(|prefix| prefix.contains(next_hop));
+                if at_hand {
+                    Reach::Cost(0)
+                } else {
+                    Reach::Unreachable
+                }
+            }
+        })
     }
 
     fn of_mut(&mut self, peer: PeerId, family: Family) -> impl Iterator<Item = &mut Path> {

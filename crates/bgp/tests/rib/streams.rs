@@ -1,18 +1,34 @@
 //! Random streams of everything that can happen to a RIB, against the naive one.
 
 use crate::given::{Given, as_path, id, intern, internal, ip};
-use crate::model::{Key, Model};
+use crate::model::{Key, Model, Otherwise};
 use gingham_bgp::attributes::{AsPath, Attributes, Community, Origin};
 use gingham_bgp::rib::{
-    Freshness, Import, Path, Reach, Refusal, Rib, Selection, SourceKind, Standing,
+    Freshness, Import, Path, Provenance, Reach, Refusal, Rib, Selection, SourceKind, Standing,
 };
 use gingham_bgp::{Nlri, PeerId};
 use gingham_model::{Family, Prefix};
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use std::collections::BTreeMap;
 
 const PREFIXES: [&str; 4] = ["10.1.0.0/24", "10.1.0.0/16", "fd00:1::/48", "fd00:2::/48"];
+/// Blocks around some of them, one, or none.
+const AROUND: [&str; 5] = [
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.0.0/24",
+    "fd00::/16",
+    "10.2.0.0/16",
+];
+/// Next hops are 10.0.0.1 to 10.0.0.3.
+const CONNECTED: [&str; 5] = [
+    "10.0.0.0/24",
+    "10.0.0.0/31",
+    "10.0.0.2/31",
+    "10.0.0.3/32",
+    "fd00::/8",
+];
 const PEERS: u8 = 6;
 
 #[derive(Clone, Debug)]
@@ -23,8 +39,10 @@ enum Step {
     Repeat(u8, Prefix),
     Phase(u8, Family, Phase),
     Reimport(u8, u32),
+    ReimportInside(Prefix, u32),
     Reach(u8, Reach),
     DefaultReach(Reach),
+    Connected(Vec<Prefix>),
     TakeDirty,
 }
 
@@ -55,8 +73,12 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (peer(), family(), select(phases))
             .prop_map(|(peer, family, phase)| Step::Phase(peer, family, phase)),
         1 => (peer(), any::<u32>()).prop_map(|(peer, salt)| Step::Reimport(peer, salt)),
+        1 => (select(&AROUND[..]), any::<u32>())
+            .prop_map(|(text, salt)| Step::ReimportInside(text.parse().unwrap(), salt)),
         2 => (1..4u8, reach()).prop_map(|(hop, reach)| Step::Reach(hop, reach)),
         1 => reach().prop_map(Step::DefaultReach),
+        1 => subsequence(CONNECTED.to_vec(), 0..=CONNECTED.len()).prop_shuffle()
+            .prop_map(|texts| Step::Connected(texts.iter().map(|text| text.parse().unwrap()).collect())),
         4 => Just(Step::TakeDirty),
     ]
 }
@@ -80,16 +102,25 @@ fn given() -> impl Strategy<Value = Given> {
         SourceKind::External,
     ];
     let refused = prop::bool::weighted(0.1);
-    (0..PEERS, 0..3u32, refused, attributes()).prop_map(
-        move |(peer, path_id, refused, attributes)| Given {
-            kind: kinds[usize::from(peer)],
-            address: if peer == 3 { 2 } else { peer },
-            path_id,
-            refused,
-            attributes,
-            ..internal(peer)
-        },
+    let provenances = [Provenance::Own, Provenance::Zone, Provenance::Outside];
+    (
+        0..PEERS,
+        0..3u32,
+        refused,
+        select(provenances.to_vec()),
+        attributes(),
     )
+        .prop_map(
+            move |(peer, path_id, refused, provenance, attributes)| Given {
+                provenance,
+                kind: kinds[usize::from(peer)],
+                address: if peer == 3 { 2 } else { peer },
+                path_id,
+                refused,
+                attributes,
+                ..internal(peer)
+            },
+        )
 }
 
 /// Few values each, so that every step of the decision comes to decide.
@@ -131,7 +162,20 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     })
 }
 
-/// An import that refuses some, changes some, and takes the rest as it came.
+/// An import that refuses some, changes some, takes the rest as it came, and finds each to be from
+/// somewhere.
+fn again(salt: u32, prefix: Prefix, path: &Path) -> Path {
+    let provenance = match (salt ^ path.source.peer.0) % 3 {
+        0 => Provenance::Zone,
+        _ => path.provenance,
+    };
+    Path {
+        import: import(salt, prefix, path),
+        provenance,
+        ..path.clone()
+    }
+}
+
 fn import(salt: u32, prefix: Prefix, path: &Path) -> Import {
     match (salt ^ path.path_id ^ u32::from(prefix.length())) % 4 {
         0 => Import::Refused(Refusal::Filter(None)),
@@ -154,7 +198,7 @@ struct Both {
 }
 
 /// What somebody who follows a selection sees of one path.
-type Seen = (Key, Standing, Import, bool);
+type Seen = (Key, Standing, Import, Provenance, bool);
 
 fn seen(selection: &Selection) -> Vec<Seen> {
     let ranked = selection.ranked.iter();
@@ -164,6 +208,7 @@ fn seen(selection: &Selection) -> Vec<Seen> {
             key(&ranked.path),
             ranked.standing.clone(),
             ranked.path.import.clone(),
+            ranked.path.provenance,
             long_lived,
         )
     });
@@ -194,11 +239,14 @@ impl Both {
             }
             Step::Phase(peer, family, phase) => self.enter(phase, id(peer), family),
             Step::Reimport(peer, salt) => {
-                rib.reimport(id(peer), &mut |prefix, path| Path {
-                    import: import(salt, prefix, path),
-                    ..path.clone()
-                });
-                model.reimport(id(peer), |prefix, path| import(salt, prefix, path));
+                rib.reimport(id(peer), &mut |prefix, path| again(salt, prefix, path));
+                let of_peer = |_, path: &Path| path.source.peer == id(peer);
+                model.reimport(of_peer, |prefix, path| again(salt, prefix, path));
+            }
+            Step::ReimportInside(block, salt) => {
+                rib.reimport_inside(block, &mut |prefix, path| again(salt, prefix, path));
+                let inside = |prefix, _: &Path| block.covers(prefix);
+                model.reimport(inside, |prefix, path| again(salt, prefix, path));
             }
             Step::Reach(hop, reach) => {
                 rib.set_reach(ip(hop), reach);
@@ -206,7 +254,11 @@ impl Both {
             }
             Step::DefaultReach(reach) => {
                 rib.set_default_reach(reach);
-                model.otherwise = reach;
+                model.otherwise = Otherwise::Alike(reach);
+            }
+            Step::Connected(prefixes) => {
+                rib.set_connected(prefixes.clone());
+                model.otherwise = Otherwise::Connected(prefixes);
             }
             Step::TakeDirty => self.follow(),
         }
@@ -256,6 +308,10 @@ impl Both {
         let Both { rib, model, .. } = self;
         assert_eq!(rib.prefixes().collect::<Vec<_>>(), model.prefixes());
         assert_eq!(rib.len(), model.prefixes().len());
+        for text in AROUND {
+            let block = text.parse().unwrap();
+            assert_eq!(rib.contributes(block), model.contributes(block));
+        }
         for peer in (0..PEERS).map(|peer| PeerId(peer.into())) {
             for family in Family::ALL {
                 assert_eq!(rib.count(peer, family), model.count(peer, family));
@@ -333,7 +389,7 @@ proptest! {
             multipath,
             paths: Vec::new(),
             reach: BTreeMap::new(),
-            otherwise: Reach::Cost(0),
+            otherwise: Otherwise::Alike(Reach::Cost(0)),
         };
         let mut both = Both { rib: Rib::new(multipath), model, followed: BTreeMap::new() };
         for step in steps {
