@@ -1,6 +1,9 @@
 //! What a peer may say of a prefix, and where its path is from: by the scope the peer has, and by whose
 //! prefix it is.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::{Holder, Scope, Territory};
 use crate::rib::{Provenance, Refusal};
 use gingham_model::Prefix;

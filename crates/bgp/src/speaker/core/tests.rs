@@ -4,6 +4,8 @@ mod lab;
 mod listing;
 mod world;
 
+mod aggregate;
+mod deferral;
 mod dynamic;
 mod import;
 mod laws;
@@ -12,3 +14,5 @@ mod reconfigure;
 mod reflection;
 mod refresh;
 mod restart;
+mod sessions;
+mod territory;

@@ -22,7 +22,7 @@ pub(super) struct Lab {
     pub(super) core: Core,
     now: Moment,
     lines: BTreeMap<ConnectionId, Line>,
-    _learned: Learned,
+    pub(super) learned: Learned,
 }
 
 /// A connection as the peer has it.
@@ -78,7 +78,7 @@ impl Lab {
             core: Core::new(config(yaml), beginning, shared),
             now: Moment::START,
             lines: BTreeMap::new(),
-            _learned: learned,
+            learned,
         }
     }
 
@@ -122,6 +122,13 @@ impl Lab {
         let closed = Event::Closed(id, "lost".to_owned());
         self.core.event(self.now, peer, &closed);
         self.settle();
+    }
+
+    pub(super) fn withdraw(&mut self, id: ConnectionId, prefixes: &[&str]) {
+        let nlri: Vec<Nlri> = prefixes.iter().map(|it| Nlri::plain(prefix(it))).collect();
+        let mut frames = Vec::new();
+        wire::pack_unreach(&self.codec(id), &nlri, &mut frames);
+        self.say(id, frames.into());
     }
 
     /// The peer announces prefixes, as its own AS would if it has one.
@@ -227,6 +234,7 @@ impl Lab {
             }
         }
         self.core.flush();
+        self.core.publish();
     }
 
     fn line(&mut self, id: ConnectionId) -> &mut Line {
