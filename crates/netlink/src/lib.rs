@@ -7,6 +7,7 @@
 //!   route::replace(..)     ┘
 //!   Change (of routes) ───────────────► Socket::apply
 //!                  links, addresses, neighbours, routes ◄── Socket::dump (strict, retried)
+//!   an address ───────────────────────► Socket::route_to ──► the route that takes it
 //!
 //!                         Notice { op, object, port } ◄── Monitor     what changes, at once
 //!                                   names of tables   ◄── NftMonitor
@@ -24,6 +25,7 @@
 
 pub mod address;
 mod error;
+pub mod fib;
 pub mod link;
 mod listener;
 pub mod monitor;

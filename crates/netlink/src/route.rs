@@ -2,7 +2,7 @@
 
 mod read;
 
-pub(crate) use read::read;
+pub(crate) use read::{ip, read};
 
 use crate::error::Error;
 use crate::socket::{Request, Socket};
@@ -168,7 +168,7 @@ fn name(route: &Route) -> String {
     }
 }
 
-fn address_family(family: Family) -> AddressFamily {
+pub(crate) fn address_family(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on stops here"
 )]
 
+mod fib;
 mod links;
 mod monitor;
 mod namespaces;
