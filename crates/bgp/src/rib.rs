@@ -18,7 +18,7 @@ use crate::attributes::{Interned, Origin};
 use crate::wire::PeerKind;
 use crate::{PeerId, RouterId};
 use gingham_model::NodeName;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub enum Provenance {
 }
 
 /// What the source of a path is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SourceKind {
     /// Ourselves.
@@ -117,7 +117,7 @@ pub enum Import {
 }
 
 /// Why a path was kept out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Refusal {
     /// Our AS is in the path (RFC 4271 section 9.1.2).
@@ -164,7 +164,7 @@ impl Refusal {
 }
 
 /// Whether a peer still stands by a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Freshness {
     /// It does.
@@ -176,7 +176,7 @@ pub enum Freshness {
 }
 
 /// What can be said of a next hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// It can be reached at this cost.
@@ -235,7 +235,7 @@ pub struct Ranked {
 }
 
 /// How a path stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Standing {
     /// The best.
@@ -253,7 +253,7 @@ pub enum Standing {
 /// The step of the decision at which a path lost (RFC 4271 section 9.1.2.2, RFC 4456 section 9, RFC 9494
 /// section 4.4), in the order of the steps, with its own value and the one that won the step: the best
 /// path's, and for MED the lowest among paths of the same neighbouring AS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "ours is the loser's value, best the winner's")]
 pub enum Loss {

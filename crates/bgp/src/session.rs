@@ -77,7 +77,7 @@ pub struct Plan {
 }
 
 /// The state of the connection that got furthest (RFC 4271 section 8.2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the RFC's own names")]
 pub enum State {
     Idle,
@@ -188,7 +188,7 @@ pub struct Negotiated {
 }
 
 /// How routes can be asked for again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshKind {
     /// Not at all.

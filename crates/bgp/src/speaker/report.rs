@@ -7,12 +7,12 @@ use crate::session::{RefreshKind, State};
 use crate::wire::Disposition;
 use crate::{Asn, RouterId};
 use gingham_model::{Family, NodeName, Prefix};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What was counted of one neighbour since it was configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
     /// Messages received, of all kinds.
@@ -28,7 +28,7 @@ pub struct Counters {
     /// Times it was lost.
     pub lost: u64,
     /// Malformed attributes survived, by what was done (RFC 7606).
-    pub faults: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<String, u64>,
     /// Paths it announced that were kept out, by reason: the refusal, or the rule of a filter.
     pub refused: BTreeMap<String, u64>,
 }
@@ -39,7 +39,7 @@ impl Counters {
             Disposition::AttributeDiscard => "attribute-discard",
             Disposition::TreatAsWithdraw => "treat-as-withdraw",
         };
-        *self.faults.entry(name).or_default() += 1;
+        *self.faults.entry(name.to_owned()).or_default() += 1;
     }
 
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
@@ -49,7 +49,7 @@ impl Counters {
 }
 
 /// One neighbour.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerReport {
     /// Its name.
@@ -80,7 +80,7 @@ pub struct PeerReport {
 }
 
 /// What the two ends agreed upon.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NegotiatedReport {
     /// The hold time in seconds; 0 for none.
@@ -104,7 +104,7 @@ pub struct NegotiatedReport {
 }
 
 /// One family of a neighbour.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FamilyReport {
     /// Paths held of it, refused ones included.
@@ -122,7 +122,7 @@ pub struct FamilyReport {
 }
 
 /// One prefix of the RIB.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrefixReport {
     /// The prefix.
@@ -132,7 +132,7 @@ pub struct PrefixReport {
 }
 
 /// One path and how it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathReport {
     /// The name of the peer; `local` for what is originated here.
@@ -151,7 +151,7 @@ pub struct PathReport {
 }
 
 /// One path as a peer is told it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToldReport {
     /// The prefix.
@@ -164,7 +164,7 @@ pub struct ToldReport {
 }
 
 /// What a filter would do with one path.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrialReport {
     /// The prefix.
@@ -182,7 +182,7 @@ pub struct TrialReport {
 }
 
 /// Attributes for a listing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the attributes' own names")]
 pub struct AttributesReport {
