@@ -31,7 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -117,14 +117,21 @@ pub async fn run<S: Store>(
         debug: config.debug,
     };
     let (questions, asked) = mpsc::channel(4);
+    let (_speaker, speaker) = watch::channel(None);
     let served = http::Served {
         shown: agent.shown.subscribe(),
         questions,
+        speaker: speaker.clone(),
     };
     http::serve(&endpoints, &served, &stop, &mut tasks).await?;
     let node_ip = metrics::Listen::NodeIp(METRICS_PORT);
     let listen = config.metrics.map_or(node_ip, metrics::Listen::At);
-    let scraped = metrics::serve(listen, agent.metrics.clone(), agent.shown.subscribe());
+    let scraped = metrics::Served {
+        metrics: agent.metrics.clone(),
+        shown: agent.shown.subscribe(),
+        speaker,
+    };
+    let scraped = metrics::serve(listen, scraped);
     tasks.spawn(until(stop.clone(), scraped));
     let (sender, events) = mpsc::channel(64);
     let cluster = agent.store.watch(sender);

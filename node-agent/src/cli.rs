@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::sample::Flavour;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gingham_model::NodeName;
 use std::net::SocketAddr;
@@ -25,6 +26,12 @@ pub enum Command {
     Status(Ask),
     /// Ask the running agent for its routes, as wanted and as the kernel has them
     Routes(Ask),
+    /// Ask the running agent for its BGP neighbours, or for one of them in full
+    Peers(Peers),
+    /// Ask the running agent for its BGP routes, or for every path to one prefix and why the best is
+    Rib(Rib),
+    /// Ask the running agent where a packet to an address goes, and why
+    Explain(Explain),
     /// Ask the running agent what it would change now; exits with 1 if there is anything
     Diff(Ask),
     /// Ask the running agent what it would change if these objects were in force
@@ -121,6 +128,57 @@ pub struct Ask {
         env = "GINGHAM_RUN_DIR"
     )]
     pub run_dir: PathBuf,
+}
+
+/// Which neighbours.
+#[derive(Debug, Args)]
+pub struct Peers {
+    /// The name of one, as the table has it
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print a sample configuration for such a router of this zone instead
+    #[arg(long, value_name = "ROUTER", conflicts_with_all = ["name", "output"])]
+    pub config_for: Option<Router>,
+    /// The language of the sample
+    #[arg(
+        long,
+        value_name = "LANGUAGE",
+        default_value = "frr",
+        requires = "config_for"
+    )]
+    pub flavour: Flavour,
+    /// Whom to ask, and how to print.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Routers a sample configuration can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Router {
+    /// The core switch of this node's zone.
+    Core,
+}
+
+/// Which prefix.
+#[derive(Debug, Args)]
+pub struct Rib {
+    /// The prefix, such as 10.64.0.0/16; without it all in short
+    #[arg(value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Whom to ask, and how to print.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Which address.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The address
+    #[arg(value_name = "IP")]
+    pub ip: String,
+    /// Whom to ask, and how to print.
+    #[command(flatten)]
+    pub ask: Ask,
 }
 
 /// Objects to be tried.

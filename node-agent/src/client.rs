@@ -28,7 +28,7 @@ pub enum ClientError {
     /// It listens, and does not answer.
     #[error("the agent on {} has not answered within {DEADLINE:?}", .0.display())]
     Timeout(PathBuf),
-    /// It finds fault with what it was given.
+    /// It finds fault with what it was given, or lacks what it would take to answer.
     #[error("{0}")]
     Refused(String),
     /// It answered something else.
@@ -37,20 +37,20 @@ pub enum ClientError {
         /// The socket asked.
         socket: PathBuf,
         /// The document asked for.
-        path: &'static str,
+        path: String,
         /// What came instead.
         answer: String,
     },
 }
 
-/// The document at `path`, such as `/v1/status`, of the agent with that run directory.
+/// The document at `path`, such as `/v1/status` or `/v1/rib?prefix=fd00::/8`, of the agent with that run directory.
 ///
 /// # Errors
-/// Nobody answers, not in time, or not with 200.
-pub async fn get(run_dir: &Path, path: &'static str) -> Result<Bytes, ClientError> {
+/// Nobody answers, not in time, or not with 200: [`ClientError::Refused`] where it says why.
+pub async fn get(run_dir: &Path, path: &str) -> Result<Bytes, ClientError> {
     let question = Question {
         method: Method::GET,
-        path,
+        path: path.to_owned(),
         body: String::new(),
     };
     in_time(run_dir, question).await
@@ -59,11 +59,11 @@ pub async fn get(run_dir: &Path, path: &'static str) -> Result<Bytes, ClientErro
 /// What the agent with that run directory answers to `body`.
 ///
 /// # Errors
-/// As [`get`]; [`ClientError::Refused`] when the agent finds fault with the body.
-pub async fn post(run_dir: &Path, path: &'static str, body: String) -> Result<Bytes, ClientError> {
+/// As [`get`].
+pub async fn post(run_dir: &Path, path: &str, body: String) -> Result<Bytes, ClientError> {
     let question = Question {
         method: Method::POST,
-        path,
+        path: path.to_owned(),
         body,
     };
     in_time(run_dir, question).await
@@ -71,7 +71,7 @@ pub async fn post(run_dir: &Path, path: &'static str, body: String) -> Result<By
 
 struct Question {
     method: Method,
-    path: &'static str,
+    path: String,
     body: String,
 }
 
@@ -85,7 +85,7 @@ async fn ask(socket: &Path, question: Question) -> Result<Bytes, ClientError> {
     let Question { method, path, body } = question;
     let answer = |answer: String| ClientError::Answer {
         socket: socket.to_owned(),
-        path,
+        path: path.clone(),
         answer,
     };
     let stream = UnixStream::connect(socket)
@@ -102,7 +102,7 @@ async fn ask(socket: &Path, question: Question) -> Result<Bytes, ClientError> {
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
-        .uri(path)
+        .uri(&path)
         .header(hyper::header::HOST, "localhost")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| answer(error.to_string()))?;
@@ -112,7 +112,9 @@ async fn ask(socket: &Path, question: Question) -> Result<Bytes, ClientError> {
     let body = body.map_err(|error| answer(error.to_string()))?.to_bytes();
     match status {
         StatusCode::OK => Ok(body),
-        StatusCode::UNPROCESSABLE_ENTITY => Err(ClientError::Refused(fault(&body))),
+        StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::BAD_REQUEST
+        | StatusCode::SERVICE_UNAVAILABLE => Err(ClientError::Refused(fault(&body))),
         _ => {
             let text = String::from_utf8_lossy(&body);
             Err(answer(format!("{status}: {text}")))
@@ -120,7 +122,7 @@ async fn ask(socket: &Path, question: Question) -> Result<Bytes, ClientError> {
     }
 }
 
-/// The agent's sentence about a body it refuses.
+/// The agent's sentence about what it refuses.
 fn fault(body: &[u8]) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let sentence = document.as_ref().and_then(|d| d["error"].as_str());

@@ -1,6 +1,9 @@
 //! The endpoints: what the agent says of itself, on a unix socket and on loopback.
 
+mod bgp;
+
 use crate::agent::{AgentError, Shown};
+use crate::ask::Speaker;
 use crate::cluster::Cluster;
 use crate::rehearsal;
 use crate::routes::guard::Mass;
@@ -45,6 +48,8 @@ pub struct Served {
     pub shown: watch::Receiver<Shown>,
     /// What only the loop can do.
     pub questions: mpsc::Sender<Asked>,
+    /// What only the BGP speaker knows.
+    pub speaker: Speaker,
 }
 
 /// What only the loop can do, and where it says what came of it.
@@ -111,6 +116,10 @@ fn debug(served: Served) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/routes", get(routes))
         .route("/v1/diff", get(diff))
+        .route("/v1/peers", get(bgp::peers))
+        .route("/v1/rib", get(bgp::rib))
+        .route("/v1/explain", get(bgp::explain))
+        .route("/v1/sample", get(bgp::sample))
         .route("/v1/plan", post(plan))
         .route("/v1/confirm-removals", post(confirm_removals));
     with_errors(router).with_state(served)
@@ -131,8 +140,12 @@ fn with_errors(router: Router<Served>) -> Router<Served> {
 }
 
 fn error(code: StatusCode) -> Response {
-    let reason = code.canonical_reason().unwrap_or_default();
-    (code, Json(json!({"error": reason}))).into_response()
+    sentence(code, code.canonical_reason().unwrap_or_default())
+}
+
+/// An error in words.
+fn sentence(code: StatusCode, text: &str) -> Response {
+    (code, Json(json!({"error": text}))).into_response()
 }
 
 fn known(served: &Served) -> Arc<Known> {
@@ -140,7 +153,8 @@ fn known(served: &Served) -> Arc<Known> {
 }
 
 async fn status(State(served): State<Served>) -> Response {
-    Json(known(&served).status()).into_response()
+    let status = known(&served).status();
+    Json(bgp::with_sessions(&served, status).await).into_response()
 }
 
 async fn routes(State(served): State<Served>) -> Response {
@@ -158,10 +172,7 @@ async fn plan(State(served): State<Served>, objects: String) -> Response {
     let known = known(&served);
     match rehearsal::with_objects(&known.cluster, &objects) {
         Ok(cluster) => rehearse(known, Arc::new(cluster)).await,
-        Err(refused) => {
-            let body = Json(json!({"error": refused.join("; ")}));
-            (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
-        }
+        Err(refused) => sentence(StatusCode::UNPROCESSABLE_ENTITY, &refused.join("; ")),
     }
 }
 
@@ -183,13 +194,12 @@ async fn confirm_removals(State(served): State<Served>) -> Response {
             let version = VERSION;
             Json(Confirmed { version, confirmed }).into_response()
         }
-        _ => error(StatusCode::SERVICE_UNAVAILABLE),
+        _ => sentence(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping"),
     }
 }
 
 fn trouble(error: &dyn std::error::Error) -> Response {
-    let body = Json(json!({"error": error.to_string()}));
-    (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+    sentence(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
 }
 
 async fn healthz(State(served): State<Served>) -> Response {

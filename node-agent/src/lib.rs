@@ -25,6 +25,7 @@
 //! everything, or be needed for a pod to start: what it has told the plugin holds without it.
 
 pub mod agent;
+pub mod ask;
 pub mod belief;
 pub mod bgp;
 pub mod check;
@@ -37,6 +38,7 @@ pub mod cluster;
 pub mod config;
 pub mod dirty;
 mod ear;
+pub mod explain;
 pub mod firewall;
 pub mod give_back;
 mod giving_back;
@@ -56,6 +58,7 @@ pub mod pods;
 pub mod rehearsal;
 pub mod routes;
 pub mod run_dir;
+pub mod sample;
 pub mod schedule;
 pub mod screen;
 pub mod selector;

@@ -75,6 +75,11 @@ impl Links {
         link.map_or_else(|| format!("if{dev}"), |link| link.name.clone())
     }
 
+    /// What is written on an interface: on a pod's host end, whose it is.
+    pub fn alias(&self, dev: u32) -> Option<&str> {
+        self.links.get(&dev)?.alias.as_deref()
+    }
+
     /// The connected prefixes, with the interface of each: those of loopback, link-local ones and
     /// lone addresses left out, for no other node stands there.
     pub fn connected(&self) -> &[(Prefix, u32)] {

@@ -5,12 +5,17 @@ use clap::Parser;
 use gingham_agent::agent::{self, Config};
 use gingham_agent::check::{self, Places, Report};
 use gingham_agent::cleanup::{self, Cleanup};
-use gingham_agent::cli::{self, Ask, Check, Cli, Command, LogFormat, Output, PlanFile, Run};
-use gingham_agent::status::{Confirmed, Rehearsal};
+use gingham_agent::cli::{
+    self, Ask, Check, Cli, Command, Explain, LogFormat, Output, Peers, PlanFile, Rib, Router, Run,
+};
+use gingham_agent::status::{Confirmed, Paths, Rehearsal};
 use gingham_agent::store::Directory;
 use gingham_agent::{client, table};
+use gingham_model::Prefix;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +47,9 @@ fn start() -> Result<ExitCode> {
             Command::Run(command) => run(command).await?,
             Command::Status(ask) => status(&ask).await?,
             Command::Routes(ask) => routes(&ask).await?,
+            Command::Peers(command) => peers(&command).await?,
+            Command::Rib(command) => rib(&command).await?,
+            Command::Explain(command) => explain(&command).await?,
             Command::Diff(ask) => return diff(&ask).await,
             Command::Plan(command) => plan(&command).await?,
             Command::ConfirmRemovals(ask) => confirm_removals(&ask).await?,
@@ -102,6 +110,49 @@ async fn status(ask: &Ask) -> Result<()> {
 async fn routes(ask: &Ask) -> Result<()> {
     let body = client::get(&ask.run_dir, "/v1/routes").await?;
     print(ask, &body, |routes| table::routes(&routes))
+}
+
+async fn peers(command: &Peers) -> Result<()> {
+    let ask = &command.ask;
+    if let Some(Router::Core) = command.config_for {
+        let path = format!("/v1/sample?for=core&flavour={}", command.flavour);
+        let sample = client::get(&ask.run_dir, &path).await?;
+        return write(&String::from_utf8_lossy(&sample));
+    }
+    let body = client::get(&ask.run_dir, "/v1/peers").await?;
+    let Some(name) = &command.name else {
+        return print(ask, &body, |peers| table::peers(&peers));
+    };
+    let mut document: Value = read(&body)?;
+    let peers = document["peers"].as_array_mut().map(std::mem::take);
+    let mut peers = peers.unwrap_or_default().into_iter();
+    let peer = peers.find(|peer| peer["name"] == json!(name));
+    let peer = peer.ok_or_else(|| anyhow!("no neighbour is called {name:?}"))?;
+    print(ask, &serde_json::to_vec(&peer)?, |peer| table::peer(&peer))
+}
+
+/// The address and the prefix are judged here already, so that what is sent is a path.
+async fn rib(command: &Rib) -> Result<()> {
+    let Some(prefix) = &command.prefix else {
+        let body = client::get(&command.ask.run_dir, "/v1/rib").await?;
+        return print(&command.ask, &body, |rib| table::rib(&rib));
+    };
+    let prefix: Prefix = prefix.parse()?;
+    let path = format!("/v1/rib?prefix={prefix}");
+    let body = client::get(&command.ask.run_dir, &path).await?;
+    print(&command.ask, &body, |paths: Paths| {
+        table::paths(&paths.report)
+    })
+}
+
+async fn explain(command: &Explain) -> Result<()> {
+    let ip = command.ip.parse::<IpAddr>();
+    let ip = ip.map_err(|error| anyhow!("address {:?}: {error}", command.ip))?;
+    let path = format!("/v1/explain?ip={ip}");
+    let body = client::get(&command.ask.run_dir, &path).await?;
+    print(&command.ask, &body, |explained| {
+        table::explained(&explained)
+    })
 }
 
 /// As diff(1) does: 1 says that there is a difference.

@@ -3,9 +3,10 @@
 //! Counters grow as things happen; gauges are filled in when somebody scrapes, from what is known
 //! since the last round.
 
+mod bgp;
 mod endpoint;
 
-pub(crate) use endpoint::{Listen, serve};
+pub(crate) use endpoint::{Listen, Served, serve};
 
 use crate::dirty::{Cause, Marks};
 use crate::nft::Outcome;
@@ -13,6 +14,7 @@ use crate::pass::{Seen, Wired};
 use crate::routes::standing::Standing;
 use crate::snapshot::{self, Known};
 use crate::source::State;
+use gingham_bgp::speaker::report::PeerReport;
 use gingham_model::{Change, Family as IpFamily};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -44,6 +46,7 @@ pub(crate) struct Metrics {
     event_to_kernel: Histogram,
     round_duration: Histogram,
     gauges: AtScrape,
+    bgp: bgp::Metrics,
 }
 
 /// What is filled in at each scrape.
@@ -75,10 +78,14 @@ impl Metrics {
             event_to_kernel: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             round_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             gauges: AtScrape::default(),
+            bgp: bgp::Metrics::default(),
         };
         let mut registry = Registry::with_prefix("gingham");
         metrics.register(&mut registry);
         metrics.gauges.register(&mut registry);
+        metrics
+            .bgp
+            .register(registry.sub_registry_with_prefix("bgp"));
         Metrics {
             registry: Arc::new(Mutex::new(registry)),
             ..metrics
@@ -186,11 +193,13 @@ impl Metrics {
         add(&self.firewall_writes, ("outcome", word), 1);
     }
 
-    /// Everything, in the text format of OpenMetrics.
-    pub(crate) fn render(&self, known: &Known) -> String {
+    /// Everything, in the text format of OpenMetrics; `peers` is what the BGP speaker says, if it
+    /// does.
+    pub(crate) fn render(&self, known: &Known, peers: Option<&[PeerReport]>) -> String {
         // A panic in here leaves gauges half filled in; the next scrape fills them in anew.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.gauges.fill(known);
+        self.bgp.fill(&known.bgp, peers);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);

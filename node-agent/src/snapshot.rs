@@ -7,7 +7,7 @@ use crate::pass::{Seen, Wired};
 use crate::plan;
 use crate::routes::reconcile::{Memory, Round};
 use crate::source::State;
-use crate::status::{RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
+use crate::status::{BgpStatus, RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
 use gingham_ipam::{BootId, Usage};
 use gingham_model::{Family, NodeName, Owner, Route, RouteKey, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,8 @@ pub struct Known {
     pub round: RoundStatus,
     /// What a rehearsal has to know of the rounds before.
     pub memory: Memory,
+    /// How BGP stands, but for the sessions: the speaker itself is asked for those.
+    pub bgp: BgpStatus,
 }
 
 impl Known {
@@ -74,6 +76,7 @@ impl Known {
     /// What an operator ought to know although it keeps nobody from working.
     pub fn notices(&self) -> Vec<String> {
         let mut notices: Vec<String> = self.cluster.doubt(&self.me).into_iter().collect();
+        notices.extend(self.bgp.notices.iter().cloned());
         let Some(seen) = &self.seen else {
             return notices;
         };
@@ -113,6 +116,7 @@ impl Known {
             sysctls: seen
                 .map(|seen| seen.sysctls.failures.clone())
                 .unwrap_or_default(),
+            bgp: self.bgp.clone(),
             round: self.round.clone(),
         }
     }

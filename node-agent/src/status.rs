@@ -1,5 +1,10 @@
 //! What the agent says of itself: the documents of the debug endpoint, for its clients too.
 
+mod bgp;
+
+pub(crate) use bgp::used;
+pub use bgp::{BgpStatus, Paths, Peers, Rib, RibLine, Sessions};
+
 use crate::objects::{Kind, Refusal};
 use crate::screen::Skipped;
 use crate::sysctls;
@@ -9,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Version of both documents.
+/// Version of all documents.
 pub const VERSION: u32 = 1;
 
 /// `GET /v1/status`.
@@ -53,6 +58,9 @@ pub struct Status {
     pub disputes: Vec<String>,
     /// Kernel settings that could not be made.
     pub sysctls: Vec<sysctls::Failure>,
+    /// BGP on this node.
+    #[serde(default)]
+    pub bgp: BgpStatus,
     /// The last round.
     pub round: RoundStatus,
 }

@@ -1,5 +1,11 @@
 //! The documents for people: aligned, and in the same order every time. Pure.
 
+mod bgp;
+mod explain;
+
+pub use bgp::{paths, peer, peers, rib};
+pub use explain::explained;
+
 use crate::check::{Report, State};
 use crate::cleanup::{self, Item};
 use crate::screen::Skipped;
@@ -137,6 +143,10 @@ pub fn status(status: &Status) -> String {
         vec![source.kind.to_string(), state, source.objects.to_string()]
     }));
     paragraph(&mut text, &aligned(&rows));
+    let bgp = bgp::section(&status.bgp);
+    if !bgp.is_empty() {
+        paragraph(&mut text, &bgp);
+    }
     if !status.blocks.is_empty() {
         let mut rows = vec![row(&["BLOCK", "POOL", "STATE"])];
         rows.extend(status.blocks.iter().map(|block| {

@@ -18,7 +18,7 @@ use crate::routes::reconcile::Memory;
 use crate::run_dir::RunDir;
 use crate::schedule::{Looked, Outcome, Schedule};
 use crate::snapshot::{self, Known};
-use crate::status::RoundStatus;
+use crate::status::{BgpStatus, RoundStatus};
 use crate::store::{Event, Store};
 use gingham_ipam::{BootId, NodeState, Usage};
 use gingham_model::{Family, NodeName, Zone};
@@ -93,6 +93,7 @@ impl<S: Store> Agent<S> {
             claims: Vec::new(),
             round: RoundStatus::default(),
             memory: Memory::default(),
+            bgp: BgpStatus::default(),
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
@@ -303,6 +304,7 @@ impl<S: Store> Agent<S> {
             claims: self.obstacles.clone(),
             round: self.round.clone(),
             memory: lock(&self.hands).memory.clone(),
+            bgp: BgpStatus::default(),
         };
         self.journal.news(&known);
         let reasons = known.reasons();

@@ -3,6 +3,7 @@
 
 use super::Metrics;
 use crate::agent::{AgentError, Shown};
+use crate::ask::{Speaker, ask};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -28,10 +29,12 @@ pub(crate) enum Listen {
     NodeIp(u16),
 }
 
+/// What is served.
 #[derive(Clone)]
-struct Served {
-    metrics: Metrics,
-    shown: watch::Receiver<Shown>,
+pub(crate) struct Served {
+    pub(crate) metrics: Metrics,
+    pub(crate) shown: watch::Receiver<Shown>,
+    pub(crate) speaker: Speaker,
 }
 
 /// Serves for ever. An address that cannot be had is said once, and tried again: routing goes on
@@ -39,16 +42,8 @@ struct Served {
 ///
 /// # Errors
 /// Never by itself.
-pub(crate) async fn serve(
-    listen: Listen,
-    metrics: Metrics,
-    mut shown: watch::Receiver<Shown>,
-) -> Result<(), AgentError> {
-    let served = Served {
-        metrics,
-        shown: shown.clone(),
-    };
-    let mut said = None;
+pub(crate) async fn serve(listen: Listen, served: Served) -> Result<(), AgentError> {
+    let (mut shown, mut said) = (served.shown.clone(), None);
     loop {
         let address = changed_to(&mut shown, listen, None).await;
         let listener = match TcpListener::bind(address).await {
@@ -108,6 +103,11 @@ async fn changed_to(
 
 async fn scrape(State(served): State<Served>) -> Response {
     let known = Arc::clone(&served.shown.borrow().known);
-    let text = served.metrics.render(&known);
+    let peers = ask(
+        &served.speaker,
+        |handle| async move { handle.peers().await },
+    )
+    .await;
+    let text = served.metrics.render(&known, peers.ok().as_deref());
     ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
 }

@@ -6,6 +6,7 @@ mod bgp;
 mod check;
 mod claim;
 mod cluster;
+mod explain;
 mod firewall;
 mod give_back;
 mod interest;
