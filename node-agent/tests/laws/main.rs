@@ -17,5 +17,6 @@ mod plan;
 mod pods;
 mod recall;
 mod reconcile;
+mod sample;
 mod screen;
 mod sysctls;

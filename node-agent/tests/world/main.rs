@@ -9,6 +9,7 @@
 
 mod cleanup;
 mod directory;
+mod explain;
 mod kernel;
 mod learned;
 mod managers;
@@ -18,5 +19,6 @@ mod nftables;
 mod pods;
 mod program;
 mod run_dir;
+mod sample;
 mod site;
 mod sysctls;

@@ -224,6 +224,49 @@ fn a_node_claims_its_blocks_reaches_its_neighbour_and_says_so() {
     );
 }
 
+/// Without BGP an operator is told so, and where a packet goes all the same.
+#[test]
+fn an_agent_without_bgp_says_so_and_explains_all_the_same() {
+    let node = Node::new();
+    let _agent = node.start();
+    node.until(|status| status.ready);
+    let refused = |question: &[&str]| {
+        let output = node.ask(question);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for question in [
+        &["peers"][..],
+        &["peers", "c1"],
+        &["rib"],
+        &["rib", "10.0.0.0/8"],
+    ] {
+        let error = refused(question);
+        assert!(
+            error.starts_with("gingham-agent: no BGP speaker runs on this node"),
+            "{error}"
+        );
+    }
+    let error = refused(&["rib", "10.0.0.1/8"]);
+    assert!(error.contains("prefix 10.0.0.1/8: has bits set"), "{error}");
+    let error = refused(&["explain", "web"]);
+    assert!(error.contains("address \"web\": "), "{error}");
+    let error = refused(&["peers", "--config-for", "core"]);
+    assert!(error.contains("spec.zones has no zone z1"), "{error}");
+
+    let output = node.ask(&["explain", "10.64.0.250"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "Held by  node w2: Block 10.64.0.248/29 of pool z1, Active\n",
+        "Route    10.64.0.248/29 via 10.1.0.2 dev eth0, protocol 201 (direct), metric 12\n",
+        "Kernel   via 10.1.0.2 dev eth0, by route 10.64.0.248/29 metric 12 protocol 201 (direct)\n",
+        "BGP paths are not known:\n  no BGP speaker runs on this node\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("DISAGREE"), "{text}");
+}
+
 #[test]
 fn an_agent_that_is_killed_and_starts_again_writes_nothing() {
     let mut node = Node::new();
