@@ -142,7 +142,7 @@ pub fn explain(inputs: &Inputs<'_>) -> Explained {
         others: others
             .map(|entry| candidate(entry, choice::why_not(entry, chosen)))
             .collect(),
-        paths: paths.map(Clone::clone).unwrap_or_default(),
+        paths: paths.cloned().unwrap_or_default(),
         paths_unknown: paths.err().cloned(),
         kernel: verdict::said(&inputs.kernel.lookup, links),
         disagreements: verdict::disagreements(inputs, chosen),

@@ -2,8 +2,8 @@
 //!
 //! What they say is what the cores of the lab run (FRR and BIRD): sessions to both reflectors, each
 //! family over its own addresses; next-hop-self towards them; routes that share the load, also those
-//! the reflectors send by Add-Path; graceful restart and long-lived stale routes; no aggregate, since
-//! the reflectors announce it.
+//! the reflectors send by Add-Path; routes of reflectors that restart are kept, also long-lived stale
+//! ones, while nobody keeps those of a core that is gone; no aggregate, since the reflectors announce it.
 
 mod bird;
 mod eos;
@@ -69,9 +69,7 @@ pub struct Fabric {
     pub port: u16,
     /// The hold time; keepalives come three times as often.
     pub hold_seconds: u16,
-    /// How long routes of a restarting peer are kept.
-    pub restart_seconds: u16,
-    /// How long they are kept beyond that, the last choice then.
+    /// How long routes of a peer that restarts are kept beyond its restart time, as the last choice.
     pub long_lived_stale_seconds: u32,
     /// The Secret with the key of the sessions, where they have one.
     pub password_secret: Option<String>,
@@ -104,7 +102,6 @@ impl Fabric {
             reflectors,
             port: 179,
             hold_seconds: 30,
-            restart_seconds: 120,
             long_lived_stale_seconds: 86_400,
             password_secret: None,
             zone,

@@ -23,6 +23,9 @@ const STATES: [(State, &str); 6] = [
     (State::Established, "established"),
 ];
 
+/// One number of what is exchanged in a family.
+type CountOf = fn(&report::FamilyReport) -> usize;
+
 /// The BGP part of the metrics. A clone is the same ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metrics {
@@ -186,7 +189,7 @@ impl Metrics {
     }
 
     fn paths(&self, peers: &[PeerReport]) {
-        let values: [(&Gauges, fn(&report::FamilyReport) -> usize); 4] = [
+        let values: [(&Gauges, CountOf); 4] = [
             (&self.paths_received, |family| family.received),
             (&self.paths_accepted, |family| family.accepted),
             (&self.paths_stale, |family| family.stale),
@@ -225,11 +228,22 @@ impl Metrics {
             for (counters, more) in values {
                 counters.get_or_create(&labels).inc_by(more);
             }
-            for (disposition, count) in &now.faults {
-                let then = then.faults.get(disposition).copied().unwrap_or_default();
-                let labels = vec![("peer", group(peer)), ("disposition", disposition.clone())];
-                let counter = self.attribute_faults.get_or_create(&labels);
-                counter.inc_by(self::grown(then, *count));
+            let reasons = [
+                (&self.paths_refused, "reason", &now.refused, &then.refused),
+                (
+                    &self.attribute_faults,
+                    "disposition",
+                    &now.faults,
+                    &then.faults,
+                ),
+            ];
+            for (counters, label, now, then) in reasons {
+                for (reason, count) in now {
+                    let then = then.get(reason).copied().unwrap_or_default();
+                    let labels = vec![("peer", group(peer)), (label, reason.clone())];
+                    let counter = counters.get_or_create(&labels);
+                    counter.inc_by(self::grown(then, *count));
+                }
             }
         }
         *before = peers
@@ -258,3 +272,6 @@ fn group(peer: &PeerReport) -> String {
     let name = peer.name.split('/').next();
     name.unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,16 +7,14 @@ use std::net::IpAddr;
 
 pub(super) fn core(fabric: &Fabric) -> String {
     let mut text = preamble(fabric, ("#", "BIRD 2"), Run::InTheLab);
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "graceful restart wait {};", fabric.restart_seconds);
     text += "protocol device { }\nprotocol direct { ipv4; ipv6; }\n";
     for family in fabric.families() {
         text += &outward(fabric, family);
         let channel = lower(family);
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "protocol kernel kernel_{channel} {{\n  merge paths on limit {MULTIPATH};\n  \
-             graceful restart on;\n  {channel} {{ import none; export where source = RTS_BGP; }};\n}}"
+            "protocol kernel kernel_{channel} {{\n  merge paths on limit {MULTIPATH};\n  {channel} {{ import none; export where source = RTS_BGP; }};\n}}"
         );
     }
     text += &template(fabric);
@@ -37,7 +35,10 @@ fn outward(fabric: &Fabric, family: Family) -> String {
         .collect();
     let ours = match subnets.is_empty() {
         true => String::new(),
-        false => format!("  if net ~ [ {} ] then accept;\n", subnets.join(", ")),
+        false => format!(
+            "  if source = RTS_DEVICE && net ~ [ {} ] then accept;\n",
+            subnets.join(", ")
+        ),
     };
     format!(
         "filter outward_{channel} {{\n  if source = RTS_BGP then accept;\n{ours}  reject;\n}}\n"
@@ -48,23 +49,15 @@ fn template(fabric: &Fabric) -> String {
     let Fabric {
         as_number,
         hold_seconds,
-        restart_seconds,
-        long_lived_stale_seconds,
         ..
     } = fabric;
     let mut text = format!(
-        "template bgp reflector {{\n  local as {as_number};\n  hold time {hold_seconds};\n  \
+        "template bgp reflector {{\n  local as {as_number};\n  direct;\n  hold time {hold_seconds};\n  \
          keepalive time {};\n  connect retry time 5;\n  error wait time 1, 5;\n  \
-         enable extended messages on;\n  graceful restart on;\n  \
-         graceful restart time {restart_seconds};\n",
+         enable extended messages on;\n  graceful restart aware;\n  \
+         long lived graceful restart aware;\n",
         fabric.keepalive_seconds()
     );
-    if *long_lived_stale_seconds > 0 {
-        let _ = write!(
-            text,
-            "  long lived graceful restart on;\n  long lived stale time {long_lived_stale_seconds};\n"
-        );
-    }
     if fabric.password_secret.is_some() {
         text += "  password \"KEY\";\n";
     }
@@ -81,6 +74,6 @@ fn protocol(fabric: &Fabric, family: Family, (name, address): (&NodeName, IpAddr
     format!(
         "protocol bgp '{symbol}_{channel}' from reflector {{\n  \
          neighbor {address}{port} as {as_number};\n  {channel} {{\n    import all;\n    \
-         export filter outward_{channel};\n    next hop self ebgp;\n    add paths rx;\n  }};\n}}\n"
+         export filter outward_{channel};\n    next hop self;\n    add paths rx;\n  }};\n}}\n"
     )
 }

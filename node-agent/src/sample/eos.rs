@@ -10,8 +10,8 @@ pub(super) fn core(fabric: &Fabric) -> String {
     let _ = write!(
         text,
         "router bgp {}\n   no bgp default ipv4-unicast\n   maximum-paths {MULTIPATH} ecmp {MULTIPATH}\n   \
-         graceful-restart restart-time {}\n   graceful-restart\n   bgp additional-paths receive\n",
-        fabric.as_number, fabric.restart_seconds
+         bgp additional-paths receive\n",
+        fabric.as_number
     );
     if fabric.long_lived_stale_seconds > 0 {
         text += "   graceful-restart-helper long-lived\n";

@@ -7,7 +7,6 @@ use std::fmt::Write;
 pub(super) fn core(fabric: &Fabric) -> String {
     let Fabric {
         as_number,
-        restart_seconds,
         long_lived_stale_seconds,
         ..
     } = fabric;
@@ -16,9 +15,7 @@ pub(super) fn core(fabric: &Fabric) -> String {
     let _ = write!(
         text,
         "router bgp {as_number}\n no bgp default ipv4-unicast\n \
-         bgp bestpath as-path multipath-relax\n bgp graceful-restart\n \
-         bgp graceful-restart restart-time {restart_seconds}\n \
-         bgp graceful-restart preserve-fw-state\n"
+         bgp bestpath as-path multipath-relax\n"
     );
     if *long_lived_stale_seconds > 0 {
         let _ = writeln!(
@@ -32,7 +29,9 @@ pub(super) fn core(fabric: &Fabric) -> String {
     for family in fabric.families() {
         text += &exchange(fabric, family);
     }
-    text + "exit\n"
+    text += "exit\n";
+    // The link-local next hop of a neighbour would do as well, and no table shows it as what it is.
+    text + "route-map global permit 10\n set ipv6 next-hop prefer-global\nexit\n"
 }
 
 fn group(family: Family) -> &'static str {
@@ -65,7 +64,8 @@ fn sessions(fabric: &Fabric, family: Family) -> String {
     text
 }
 
-/// Several paths of a prefix are taken unless told otherwise, and no-export is heeded.
+/// Unless told otherwise several paths of a prefix are taken, no-export is heeded, and routes of a
+/// reflector that restarts are kept.
 fn exchange(fabric: &Fabric, family: Family) -> String {
     let group = group(family);
     let mut text = format!(" !\n address-family {} unicast\n", lower(family));
@@ -74,8 +74,14 @@ fn exchange(fabric: &Fabric, family: Family) -> String {
     }
     let _ = write!(
         text,
-        "  neighbor {group} activate\n  neighbor {group} next-hop-self\n  \
-         maximum-paths {MULTIPATH}\n  maximum-paths ibgp {MULTIPATH}\n exit-address-family\n"
+        "  neighbor {group} activate\n  neighbor {group} next-hop-self\n"
+    );
+    if family == Family::V6 {
+        let _ = writeln!(text, "  neighbor {group} route-map global in");
+    }
+    let _ = write!(
+        text,
+        "  maximum-paths {MULTIPATH}\n  maximum-paths ibgp {MULTIPATH}\n exit-address-family\n"
     );
     text
 }

@@ -10,14 +10,13 @@ pub(super) fn core(fabric: &Fabric) -> String {
     let _ = write!(
         text,
         "set routing-options autonomous-system {}\n\
-         set routing-options graceful-restart restart-duration {}\n\
          set routing-options forwarding-table export gingham-load-balance\n\
          set policy-options policy-statement gingham-load-balance then load-balance per-flow\n\
          set policy-options policy-statement gingham-outward term external from protocol bgp\n\
          set policy-options policy-statement gingham-outward term external from route-type external\n\
          set policy-options policy-statement gingham-outward term external then next-hop self\n\
          set policy-options policy-statement gingham-outward term external then accept\n",
-        fabric.as_number, fabric.restart_seconds
+        fabric.as_number
     );
     for subnet in &fabric.node_cidrs {
         let term = "set policy-options policy-statement gingham-outward term subnets";
@@ -43,13 +42,6 @@ fn group(fabric: &Fabric, family: Family) -> String {
          {set} {unicast} add-path receive\n",
         fabric.hold_seconds
     );
-    if fabric.long_lived_stale_seconds > 0 {
-        let _ = writeln!(
-            text,
-            "{set} {unicast} graceful-restart long-lived restarter stale-time {}",
-            fabric.long_lived_stale_seconds
-        );
-    }
     if fabric.password_secret.is_some() {
         let _ = writeln!(text, "{set} authentication-key KEY");
     }

@@ -1,6 +1,6 @@
 //! Neighbours and paths for people.
 
-use super::{aligned, dash, list, paragraph, row};
+use super::{aligned, dash, list, node, paragraph, row};
 use crate::status::{BgpStatus, Peers, Rib};
 use gingham_bgp::rib::{Loss, Refusal, Standing};
 use gingham_bgp::session::State;
@@ -15,6 +15,7 @@ pub fn peers(peers: &Peers) -> String {
     let mut rows = vec![row(&[
         "PEER",
         "ADDRESS",
+        "NODE",
         "AS",
         "STATE",
         "UP",
@@ -28,6 +29,7 @@ pub fn peers(peers: &Peers) -> String {
         let mut cells = [
             peer.name.clone(),
             peer.address.to_string(),
+            node(peer.node.as_ref()),
             peer.asn.to_string(),
             state(peer.state).to_owned(),
             up(peer),
@@ -36,7 +38,7 @@ pub fn peers(peers: &Peers) -> String {
         for family in families(peer) {
             rows.push([&cells[..], &family, std::slice::from_ref(&error)].concat());
             // Said once.
-            (cells, error) = (<[String; 5]>::default(), String::new());
+            (cells, error) = (<[String; 6]>::default(), String::new());
         }
     }
     aligned(&rows)
@@ -89,6 +91,7 @@ pub fn peer(peer: &PeerReport) -> String {
     let mut text = aligned(&[
         row(&["Peer", &peer.name]),
         row(&["Address", &peer.address.to_string()]),
+        row(&["Node", &node(peer.node.as_ref())]),
         row(&["AS", &format!("{} ({})", peer.asn, word(&peer.kind))]),
         row(&["State", state(peer.state)]),
         row(&["Up", &up(peer)]),
@@ -132,6 +135,12 @@ pub fn peer(peer: &PeerReport) -> String {
         }));
         paragraph(&mut text, &aligned(&rows));
     }
+    let refused = peer.families.iter().flat_map(|(family, report)| {
+        let refused = report.refused.iter();
+        refused.map(move |(reason, paths)| format!("{paths} {family}: {reason}"))
+    });
+    list(&mut text, "Refused now", &refused.collect::<Vec<_>>());
+    list(&mut text, "Refused in all", &counted(&counters.refused));
     list(
         &mut text,
         "Malformed attributes survived",
@@ -143,7 +152,7 @@ pub fn peer(peer: &PeerReport) -> String {
 fn counted(counts: &BTreeMap<String, u64>) -> Vec<String> {
     counts
         .iter()
-        .map(|(what, count)| format!("{count} {what}"))
+        .map(|(reason, count)| format!("{count}: {reason}"))
         .collect()
 }
 
@@ -226,6 +235,7 @@ pub fn paths(report: &PrefixReport) -> String {
         "AS PATH",
         "LOCAL PREF",
         "MED",
+        "PROVENANCE",
         "FRESHNESS",
         "STANDING",
     ])];
@@ -239,6 +249,7 @@ pub fn paths(report: &PrefixReport) -> String {
             dash(attributes.as_path.clone()),
             optional(attributes.local_pref.as_ref()),
             optional(attributes.med.as_ref()),
+            word(&path.provenance),
             word(&path.freshness),
             standing(path, &report.paths[place + 1..]),
         ]
@@ -313,6 +324,10 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::ClusterLoop => "our cluster is in the list".to_owned(),
         Refusal::FirstAs => "the path does not begin with the peer's AS".to_owned(),
         Refusal::NextHop => "the next hop is ours, or none".to_owned(),
+        Refusal::NotItsBlock => "the prefix lies in no Block of that node".to_owned(),
+        Refusal::NotItsNextHop => "the next hop is no address of that node".to_owned(),
+        Refusal::ZoneBlock => "a Block of the zone, which only its node may announce".to_owned(),
+        Refusal::OwnBlock => "inside a Block of this node".to_owned(),
         Refusal::NoFilter => "no import filter for an external peer".to_owned(),
         Refusal::Filter(Some(rule)) => format!("by rule {rule:?}"),
         Refusal::Filter(None) => "no rule accepts it".to_owned(),
@@ -355,3 +370,6 @@ pub(super) fn section(bgp: &BgpStatus) -> String {
     );
     aligned(&rows)
 }
+
+#[cfg(test)]
+mod tests;
