@@ -12,13 +12,19 @@
 //!   cluster ──saved──► memory (cluster.json) ──remember──► cluster, after a start
 //!
 //!   kernel ──Notice──► ear ──interest──► Dirty ──schedule──► agent (the loop)
-//!   agent ──Known──► http, metrics ◄── client ◄── `status`, `routes`, `diff`, `plan`
+//!   agent ──Known──► http, metrics ◄── client ◄── `status`, `routes`, `diff`, `plan`, `explain`
+//!   BGP speaker ──ask──► http, metrics ◄── client ◄── `peers`, `rib`, `explain`
 //!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
 //! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `cluster`, `screen`,
+//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
+//! `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for `routes::reconcile`,
 //! `plan`, `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for
 //! `routes::reconcile`, `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
+//! `schedule`, `snapshot`, `table`, `explain` but for its look at the kernel, `sample`. Everything that
+//! by whatever way it came about.
+//! happens is a reason to look again, never an order: the same state of the world gives the same routes,
 //! order: the same state of the world gives the same routes, by whatever way it came about.
 //!
 //! The agent must never touch a route that is not its own, remove one while it does not know

@@ -131,7 +131,7 @@ async fn peers(command: &Peers) -> Result<()> {
     print(ask, &serde_json::to_vec(&peer)?, |peer| table::peer(&peer))
 }
 
-/// The address and the prefix are judged here already, so that what is sent is a path.
+/// A prefix is judged here already: any text would be no part of a path. So is an address below.
 async fn rib(command: &Rib) -> Result<()> {
     let Some(prefix) = &command.prefix else {
         let body = client::get(&command.ask.run_dir, "/v1/rib").await?;
