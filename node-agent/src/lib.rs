@@ -9,6 +9,7 @@
 //!   leases.json, host ends ──► pods ──► kernel, leases.json
 //!   pools, blocks ──► firewall ──► nft
 //!   leases.json ──usage──► claim, give_back ──Block──► store
+//!   cluster, keys ──► bgp ──► speaker (crates/bgp) ──Learned──► plan
 //!   cluster ──saved──► memory (cluster.json) ──remember──► cluster, after a start
 //!
 //!   kernel ──Notice──► ear ──interest──► Dirty ──schedule──► agent (the loop)
@@ -17,15 +18,11 @@
 //!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
-//! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `cluster`, `screen`,
-//! Pure, functions of values: `belief`, `manifest`, `source`, `cluster`, `screen`, `plan`, `claim`,
-//! `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for `routes::reconcile`,
-//! `plan`, `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, `routes` but for
-//! `routes::reconcile`, `schedule`, `snapshot`, `table`. Everything that happens is a reason to look again, never an
-//! `schedule`, `snapshot`, `table`, `explain` but for its look at the kernel, `sample`. Everything that
-//! by whatever way it came about.
-//! happens is a reason to look again, never an order: the same state of the world gives the same routes,
-//! order: the same state of the world gives the same routes, by whatever way it came about.
+//! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `cluster`, `screen`, `plan`,
+//! `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
+//! `routes::reconcile`, `schedule`, `snapshot`, `table`, `sample`, `explain` but for its look at the
+//! kernel. Everything that happens is a reason to look again, never an order: the same state of the
+//! world gives the same routes, by whatever way it came about.
 //!
 //! The agent must never touch a route that is not its own, remove one while it does not know
 //! everything, or be needed for a pod to start: what it has told the plugin holds without it.

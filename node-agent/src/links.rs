@@ -21,7 +21,7 @@ pub struct Links {
 }
 
 /// Why a next hop cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum OffLink {
     /// It is one of the node's own addresses.
     #[error("next hop {0} is an address of this node")]

@@ -12,11 +12,11 @@ use crate::dirty::{Cause, Marks};
 use crate::nft::Outcome;
 use crate::pass::{Seen, Wired};
 use crate::routes::standing::Standing;
-use crate::snapshot::{self, Known};
+use crate::snapshot::Known;
 use crate::source::State;
 use gingham_bgp::speaker::report::PeerReport;
 use gingham_model::{Change, Family as IpFamily};
-use prometheus_client::encoding::text::encode;
+use gingham_model::{Change, Family as IpFamily, Owner};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -292,28 +292,35 @@ impl AtScrape {
     }
 
     fn routes(&self, seen: &Seen) {
-        let mut observed: BTreeMap<Labels, i64> = BTreeMap::new();
-        let mut desired = observed.clone();
-        let mut conflicts = observed.clone();
+        // Labels only in the end: there may be 100,000 routes.
+        let (mut observed, mut desired) = (BTreeMap::new(), BTreeMap::new());
+        let mut conflicts = BTreeMap::from(IpFamily::ALL.map(|family| (family, 0)));
         for (key, (route, standing)) in seen.standings() {
-            let family = || ("family", key.prefix.family().to_string());
-            let kind = || ("kind", snapshot::kind(route));
-            let state = ("state", standing.word().to_owned());
-            *observed.entry(vec![family(), kind(), state]).or_default() += 1;
+            let (family, owner) = (key.prefix.family(), Owner::of(route.protocol));
+            *observed
+                .entry((family, owner, standing.word()))
+                .or_default() += 1;
             if seen.plan.routes.contains_key(key) {
-                *desired.entry(vec![family(), kind()]).or_default() += 1;
+                *desired.entry((family, owner)).or_default() += 1;
             }
             if let Standing::Conflict(_) = standing {
-                *conflicts.entry(vec![family()]).or_default() += 1;
+                *conflicts.entry(family).or_default() += 1;
             }
         }
-        for family in IpFamily::ALL {
-            let labels = vec![("family", family.to_string())];
-            conflicts.entry(labels).or_default();
-        }
-        set(&self.routes_observed, observed);
-        set(&self.routes_desired, desired);
-        set(&self.route_conflicts, conflicts);
+        let family = |family: IpFamily| ("family", family.to_string());
+        let kind =
+            |owner: Option<Owner>| ("kind", owner.map(|o| o.to_string()).unwrap_or_default());
+        let observed = observed.into_iter().map(|((of, owner, word), count)| {
+            let state = ("state", str::to_owned(word));
+            (vec![family(of), kind(owner), state], count)
+        });
+        let desired = desired.into_iter();
+        let desired = desired.map(|((of, owner), count)| (vec![family(of), kind(owner)], count));
+        let conflicts = conflicts.into_iter();
+        let conflicts = conflicts.map(|(of, count)| (vec![family(of)], count));
+        set(&self.routes_observed, observed.collect());
+        set(&self.routes_desired, desired.collect());
+        set(&self.route_conflicts, conflicts.collect());
     }
 
     fn addresses(&self, known: &Known) {

@@ -6,6 +6,7 @@ use crate::links::Links;
 use crate::pass::{Seen, Wired};
 use crate::plan;
 use crate::routes::reconcile::{Memory, Round};
+use crate::routes::standing::Standing;
 use crate::source::State;
 use crate::status::{BgpStatus, RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
 use gingham_ipam::{BootId, Usage};
@@ -166,19 +167,17 @@ fn held(seen: &Seen) -> Vec<String> {
 /// The routes that are not as they should be: some by name, the rest as a number.
 fn unsettled(round: &Round) -> Vec<String> {
     let all = round.odd.iter();
-    let unsettled = all.filter(|(_, (_, standing))| !standing.is_settled());
-    let mut lines: Vec<String> = unsettled
-        .map(|(key, (route, standing))| {
-            let (kind, prefix, state) = (kind(route), key.prefix, standing.word());
-            match standing.detail() {
-                None => format!("{kind} route {prefix}: {state}"),
-                Some(why) => format!("{kind} route {prefix}: {state} ({why})"),
-            }
-        })
-        .collect();
-    if lines.len() > NAMED {
-        let more = lines.len() - NAMED;
-        lines.truncate(NAMED);
+    let mut unsettled = all.filter(|(_, (_, standing))| !standing.is_settled());
+    let line = |(key, (route, standing)): (&RouteKey, &(Route, Standing))| {
+        let (kind, prefix, state) = (kind(route), key.prefix, standing.word());
+        match standing.detail() {
+            None => format!("{kind} route {prefix}: {state}"),
+            Some(why) => format!("{kind} route {prefix}: {state} ({why})"),
+        }
+    };
+    let mut lines: Vec<String> = unsettled.by_ref().take(NAMED).map(line).collect();
+    let more = unsettled.count();
+    if more > 0 {
         lines.push(format!("{more} more routes are not as they should be"));
     }
     lines

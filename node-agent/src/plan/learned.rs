@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// Why no route leads to a learned prefix: none of its next hops can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unresolved(Vec<OffLink>);
 
 impl fmt::Display for Unresolved {

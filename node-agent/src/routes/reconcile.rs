@@ -7,7 +7,7 @@ use super::table::{OWN, Rivals, Table, gateways, rivals};
 use super::work::{Situation, Work, work};
 use crate::dirty::Culprit;
 use crate::plan::Plan;
-use gingham_model::{Change, Route, RouteKey, TABLE_MAIN};
+use gingham_model::{Change, Route, RouteKey, TABLE_MAIN, diff};
 use gingham_netlink::{Error, Socket};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,30 +297,37 @@ impl Left<'_> {
         let failed = self.failed.get(key).cloned();
         failed.map_or(Standing::Missing, Standing::Failed)
     }
+
+    fn why_not_removed(&self, key: &RouteKey) -> Standing {
+        match (self.work.held.get(key), self.failed.get(key)) {
+            (Some(reason), _) => Standing::Held(reason.clone()),
+            (None, Some(why)) => Standing::Failed(why.clone()),
+            (None, None) => Standing::Superfluous,
+        }
+    }
 }
 
 fn compare(plan: &Plan, after: &Table, left: &Left<'_>) -> BTreeMap<RouteKey, (Route, Standing)> {
     let mut odd = BTreeMap::new();
-    for (key, want) in &plan.routes {
-        let there = after.routes().get(key) == Some(want);
-        let standing = match left.work.conflicts.get(key) {
-            Some(rival) => Standing::Conflict(rival.clone()),
-            None if there => continue,
-            None => left.why_not_made(key),
+    for change in diff(&plan.routes, after.routes()) {
+        let (key, route) = (change.key(), change.route().clone());
+        let standing = match change {
+            Change::Add(_) | Change::Replace(_) => left.why_not_made(&key),
+            Change::Remove(_) => left.why_not_removed(&key),
         };
-        odd.insert(*key, (want.clone(), standing));
+        odd.insert(key, (route, standing));
     }
-    let planned = |key: &RouteKey| plan.routes.contains_key(key);
-    let extra = after.routes().iter().filter(|(key, _)| !planned(key));
-    for (key, route) in extra {
-        let standing = match (left.work.held.get(key), left.failed.get(key)) {
-            (Some(reason), _) => Standing::Held(reason.clone()),
-            (None, Some(why)) => Standing::Failed(why.clone()),
-            (None, None) => Standing::Superfluous,
-        };
-        odd.insert(*key, (route.clone(), standing));
+    let planned = |key: &RouteKey| plan.routes.get(key);
+    let conflicts = left.work.conflicts.iter();
+    let outranked = conflicts.filter_map(|(key, rival)| Some((planned(key)?, rival)));
+    for (route, rival) in outranked {
+        odd.insert(
+            route.key,
+            (route.clone(), Standing::Conflict(rival.clone())),
+        );
     }
-    for copy in after.copies().iter().filter(|copy| planned(&copy.key)) {
+    let copies = after.copies().iter();
+    for copy in copies.filter(|copy| planned(&copy.key).is_some()) {
         let why = "another route of ours stands at its key".to_owned();
         odd.insert(copy.key, (copy.clone(), Standing::Failed(why)));
     }
