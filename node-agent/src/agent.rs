@@ -31,7 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -117,7 +117,7 @@ pub async fn run<S: Store>(
         debug: config.debug,
     };
     let (questions, asked) = mpsc::channel(4);
-    let (_speaker, speaker) = watch::channel(None);
+    let speaker = agent.bgp.handle();
     let served = http::Served {
         shown: agent.shown.subscribe(),
         questions,

@@ -3,20 +3,21 @@
 //!
 //! It is a memory and no source: what it holds is in force, but completes nothing
 //! (`Cluster::remember`). So a file that cannot be used costs time only; it is named, and written
-//! anew.
+//! anew. The time of its last change says when the store was last heard (law 2): to write all of it
+//! for that would be much.
 
+use crate::bgp::part::Reflector;
 use crate::manifest;
 use crate::objects::Object;
 use gingham_ipam::{Unknown, Version1};
 use gingham_model::NodeName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The name of the file.
 const FILE: &str = "cluster.json";
@@ -24,15 +25,16 @@ const FILE: &str = "cluster.json";
 /// Between two looks at whether there is something to write.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Between two notes that the store has been heard.
+const HEARD: Duration = Duration::from_secs(60);
+
 /// What outlives the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastKnown {
     /// What [`crate::cluster::Cluster::saved`] says.
     pub objects: Vec<Object>,
-    /// When the store last confirmed that the blocks of this node are its own, in Unix seconds.
-    pub confirmed: Option<u64>,
     /// The reflectors of this node's zone.
-    pub reflectors: BTreeSet<NodeName>,
+    pub reflectors: Vec<Reflector>,
 }
 
 /// The file, and what is known of its content.
@@ -42,24 +44,14 @@ pub struct Memory {
     me: NodeName,
     /// Fields this version does not know.
     unknown: Unknown,
-    pace: Pace,
+    looked: Option<Instant>,
     /// The fingerprint of what the file holds.
     written: Option<u64>,
+    /// When the store was last heard by the agent before.
+    heard: Option<SystemTime>,
+    /// When that was last noted by this one.
+    noted: Option<Instant>,
     trouble: Option<String>,
-}
-
-/// When to look whether there is something to write. Pure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Pace {
-    looked: Option<Instant>,
-}
-
-impl Pace {
-    /// Until when to leave it.
-    fn rest(self, now: Instant) -> Option<Instant> {
-        let until = self.looked? + PAUSE;
-        (now < until).then_some(until)
-    }
 }
 
 /// The file as it is written.
@@ -69,9 +61,7 @@ struct Content {
     node: NodeName,
     objects: Vec<Value>,
     #[serde(default)]
-    confirmed: Option<u64>,
-    #[serde(default)]
-    reflectors: BTreeSet<NodeName>,
+    reflectors: Vec<Reflector>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -96,8 +86,10 @@ impl Memory {
             path: state_dir.join(FILE),
             me: me.clone(),
             unknown: Unknown::new(),
-            pace: Pace::default(),
+            looked: None,
             written: None,
+            heard: None,
+            noted: None,
             trouble: None,
         };
         let known = match memory.read() {
@@ -114,36 +106,41 @@ impl Memory {
         (memory, known)
     }
 
-    /// Writes what is known now, if that is something new. To be called when it may be, and again
-    /// at the time told, if one is: not every change is written at once. Blocks on the disk.
-    pub fn keep(&mut self, now: Instant, known: impl FnOnce() -> LastKnown) -> Option<Instant> {
-        if let Some(until) = self.pace.rest(now) {
-            return Some(until);
+    /// When the agent before this one last heard the store; `None` without a file of it.
+    pub fn heard(&self) -> Option<SystemTime> {
+        self.heard
+    }
+
+    /// Writes what is known now, if that is something new; the store has just been heard. Not every
+    /// change is written at once, so it is to be called time and again. Blocks on the disk.
+    pub fn keep(&mut self, now: Instant, known: impl FnOnce() -> LastKnown) {
+        if self.looked.is_some_and(|looked| now < looked + PAUSE) {
+            return;
         }
-        self.pace.looked = Some(now);
-        let kept = self.content(known()).and_then(|content| {
-            let print = fingerprint(&content);
-            if self.written != Some(print) {
-                replace(&self.path, &content)?;
-                self.written = Some(print);
-            }
-            Ok(())
-        });
-        let trouble = kept
-            .err()
-            .map(|error| format!("{}: {error}", self.path.display()));
+        self.looked = Some(now);
+        let content = self.content(known());
+        let kept = content.and_then(|content| self.write(&content, now));
+        let trouble = kept.err();
+        let trouble = trouble.map(|error| format!("{}: {error}", self.path.display()));
         if trouble != self.trouble {
             if let Some(error) = &trouble {
                 tracing::warn!(%error, "cluster not remembered");
             }
             self.trouble = trouble;
         }
-        self.trouble.is_some().then_some(now + PAUSE)
     }
 
-    /// Why the cluster is not remembered as it is.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    fn write(&mut self, content: &[u8], now: Instant) -> io::Result<()> {
+        let print = fingerprint(content);
+        let recent = self.noted.is_some_and(|noted| now < noted + HEARD);
+        match (self.written == Some(print), recent) {
+            (true, true) => return Ok(()),
+            // Where it has gone meanwhile, it is made anew.
+            (true, false) => touch(&self.path).or_else(|_| replace(&self.path, content))?,
+            (false, _) => replace(&self.path, content)?,
+        }
+        (self.written, self.noted) = (Some(print), Some(now));
+        Ok(())
     }
 
     fn read(&mut self) -> Result<LastKnown, Unusable> {
@@ -159,13 +156,13 @@ impl Memory {
         }
         self.unknown = content.unknown;
         self.written = Some(fingerprint(&bytes));
+        self.heard = fs::metadata(&self.path)?.modified().ok();
         Ok(LastKnown {
             objects: content
                 .objects
                 .iter()
                 .filter_map(|value| self.object(value))
                 .collect(),
-            confirmed: content.confirmed,
             reflectors: content.reflectors,
         })
     }
@@ -186,7 +183,6 @@ impl Memory {
             version: Version1,
             node: self.me.clone(),
             objects: known.objects.into_iter().map(manifest::manifest).collect(),
-            confirmed: known.confirmed,
             reflectors: known.reflectors,
             unknown: self.unknown.clone(),
         };
@@ -198,6 +194,11 @@ fn fingerprint(content: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     hasher.finish()
+}
+
+fn touch(path: &Path) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    file.set_modified(SystemTime::now())
 }
 
 /// Puts `content` in place of the file, on disk before it has the name. The agent is its only
@@ -217,10 +218,18 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::os::unix::fs::MetadataExt;
     use tempfile::TempDir;
 
     fn me() -> NodeName {
         "w1".parse().unwrap()
+    }
+
+    fn reflector(name: &str) -> Reflector {
+        Reflector {
+            name: name.parse().unwrap(),
+            addresses: vec!["10.1.0.11".parse().unwrap()],
+        }
     }
 
     fn known() -> LastKnown {
@@ -231,8 +240,7 @@ mod tests {
         });
         LastKnown {
             objects: vec![manifest::of_value(&node).unwrap().object],
-            confirmed: Some(1_700_000_000),
-            reflectors: ["m1".parse().unwrap()].into(),
+            reflectors: vec![reflector("m1")],
         }
     }
 
@@ -242,7 +250,7 @@ mod tests {
         let path = state.path().join("below").join(FILE);
         let (mut memory, nothing) = Memory::open(path.parent().unwrap(), &me());
         assert_eq!(nothing, LastKnown::default());
-        assert_eq!(memory.keep(Instant::now(), known), None);
+        memory.keep(Instant::now(), known);
         (state, path)
     }
 
@@ -255,27 +263,45 @@ mod tests {
         let (_state, path) = kept();
         let (mut memory, back) = open(&path, &me());
         assert_eq!(back, known());
+        let inode = fs::metadata(&path).unwrap().ino();
+        memory.keep(Instant::now(), known);
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(open(&path, &me()).1, known());
+    }
+
+    #[test]
+    fn that_the_store_was_heard_is_noted_every_so_often() {
+        let (_state, path) = kept();
+        let (mut memory, now) = (open(&path, &me()).0, Instant::now());
+        let long_ago = SystemTime::UNIX_EPOCH + HEARD;
+        let forget = || File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        memory.keep(now, known);
+        forget();
+        memory.keep(now + HEARD - PAUSE, known);
+        assert_eq!(open(&path, &me()).0.heard(), Some(long_ago));
+        memory.keep(now + HEARD, known);
+        assert!(open(&path, &me()).0.heard().unwrap() > long_ago);
         fs::remove_file(&path).unwrap();
-        assert_eq!(memory.keep(Instant::now(), known), None);
-        assert!(!path.exists(), "the same is not written again");
+        memory.keep(now + HEARD * 2, known);
+        assert_eq!(open(&path, &me()).1, known(), "it is made anew");
     }
 
     #[test]
     fn a_change_is_written_at_most_every_so_often() {
         let (_state, path) = kept();
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
-        let changed = |confirmed| {
+        let changed = |name| {
             move || LastKnown {
-                confirmed: Some(confirmed),
+                reflectors: vec![reflector(name)],
                 ..known()
             }
         };
-        assert_eq!(memory.keep(now, changed(1)), None);
-        let soon = now + PAUSE / 2;
-        assert_eq!(memory.keep(soon, changed(2)), Some(now + PAUSE));
-        assert_eq!(open(&path, &me()).1.confirmed, Some(1));
-        assert_eq!(memory.keep(now + PAUSE, changed(2)), None);
-        assert_eq!(open(&path, &me()).1.confirmed, Some(2));
+        let reflectors = || open(&path, &me()).1.reflectors;
+        memory.keep(now, changed("m1"));
+        memory.keep(now + PAUSE / 2, changed("m2"));
+        assert_eq!(reflectors(), [reflector("m1")]);
+        memory.keep(now + PAUSE, changed("m2"));
+        assert_eq!(reflectors(), [reflector("m2")]);
     }
 
     #[test]
@@ -308,7 +334,7 @@ mod tests {
             assert_eq!(back, LastKnown::default());
             let error = memory.read().unwrap_err().to_string();
             assert!(error.starts_with(why), "{error}");
-            assert_eq!(memory.keep(Instant::now(), known), None);
+            memory.keep(Instant::now(), known);
             assert_eq!(open(&path, &me()).1, known(), "after {why}");
         }
     }
@@ -343,11 +369,10 @@ mod tests {
         let (_state, path) = kept();
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
         fs::create_dir(path.with_extension("json.tmp")).unwrap();
-        let again = memory.keep(now, LastKnown::default);
-        assert_eq!(again, Some(now + PAUSE));
-        assert!(memory.trouble().unwrap().contains(FILE));
+        memory.keep(now, LastKnown::default);
+        assert!(memory.trouble.as_ref().unwrap().contains(FILE));
         fs::remove_dir(path.with_extension("json.tmp")).unwrap();
-        assert_eq!(memory.keep(now + PAUSE, LastKnown::default), None);
-        assert_eq!(memory.trouble(), None);
+        memory.keep(now + PAUSE, LastKnown::default);
+        assert_eq!(memory.trouble, None);
     }
 }

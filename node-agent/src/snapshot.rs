@@ -68,6 +68,7 @@ impl Known {
         let firewall = seen.firewall.as_ref();
         reasons.extend(firewall.and_then(|(_, set)| set.clone().err()));
         reasons.extend(self.pods.troubles.iter().cloned());
+        reasons.extend(self.bgp.troubles.iter().cloned());
         reasons.extend(unsettled(&seen.round));
         let mut before = BTreeSet::new();
         reasons.retain(|reason| before.insert(reason.clone()));

@@ -97,6 +97,7 @@ impl<S: Store> Agent<S> {
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
+        let bgp = Bgp::new(places, dirty.clone(), kept);
         Agent {
             belief: Belief::before(zone),
             me,
@@ -121,7 +122,7 @@ impl<S: Store> Agent<S> {
                 pulse: now,
             }),
             interest: watch::Sender::default(),
-            bgp: Bgp::new(places, dirty.clone(), kept),
+            bgp,
             remembering,
             metrics: Metrics::new(),
             random: RandomState::new(),
@@ -304,7 +305,9 @@ impl<S: Store> Agent<S> {
             claims: self.obstacles.clone(),
             round: self.round.clone(),
             memory: lock(&self.hands).memory.clone(),
-            bgp: BgpStatus::default(),
+            bgp: self
+                .bgp
+                .status(self.seen.as_ref().map(|seen| &seen.learned)),
         };
         self.journal.news(&known);
         let reasons = known.reasons();

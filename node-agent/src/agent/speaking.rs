@@ -9,14 +9,18 @@ use crate::bgp::presence::presence;
 use crate::bgp::speaker::Places;
 use crate::cluster::Cluster;
 use crate::memory::{LastKnown, Memory};
+use crate::objects::Object;
 use crate::store::Store;
 use gingham_bgp::Asn;
 use gingham_model::{NodeName, Zone};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
+
+/// A block of a node that has vanished is nobody else's for so long (law 17).
+const BLOCK_RELEASE_DELAY: Duration = Duration::from_secs(600);
 
 /// What an agent begins with: what the one before has left in files and in the kernel.
 pub(super) struct Before {
@@ -37,9 +41,14 @@ impl Before {
         let (memory, last) = Memory::open(&state_dir, me);
         let mut cluster = Cluster::default();
         let LastKnown {
-            objects,
+            mut objects,
             reflectors,
         } = last;
+        // Pods of this boot may have addresses of its blocks. After a reboot they have none, and after
+        // a long one the blocks may be another node's by now (law 2).
+        if zone.is_none() && !is_recent(memory.heard(), SystemTime::now()) {
+            objects.retain(|object| !matches!(object, Object::Block(block) if block.node == *me));
+        }
         let is_known = !objects.is_empty();
         cluster.remember(objects);
         let stood = zone.clone().or_else(|| cluster.label(me).ok());
@@ -64,6 +73,12 @@ impl Before {
             remembering: Remembering::new(memory),
         }
     }
+}
+
+/// Whether what was true then cannot have been undone by now. A clock that went back tells nothing.
+fn is_recent(heard: Option<SystemTime>, now: SystemTime) -> bool {
+    let age = heard.and_then(|heard| now.duration_since(heard).ok());
+    age.is_some_and(|age| age < BLOCK_RELEASE_DELAY)
 }
 
 impl<S: Store> Agent<S> {
@@ -117,7 +132,11 @@ impl Remembering {
     }
 
     fn keep(&mut self, known: impl FnOnce() -> LastKnown + Send + 'static) {
-        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|writing| !writing.is_finished())
+        {
             return;
         }
         let memory = Arc::clone(&self.memory);

@@ -40,7 +40,10 @@ mod tests {
 
     #[test]
     fn a_prefix_that_is_gone_counts_for_a_moment() {
-        let (a, b): (Prefix, Prefix) = ("10.1.0.0/24".parse().unwrap(), "10.2.0.0/24".parse().unwrap());
+        let (a, b): (Prefix, Prefix) = (
+            "10.1.0.0/24".parse().unwrap(),
+            "10.2.0.0/24".parse().unwrap(),
+        );
         let (mut connected, now) = (Connected::default(), Instant::now());
         connected.see([a, b].into_iter(), now);
         assert_eq!(connected.next(now), None);

@@ -18,8 +18,8 @@ use super::peers::{Around, PATHS, Sessions};
 use crate::cluster::Cluster;
 use crate::plan::zone_pools;
 use gingham_bgp::config::{
-    AddPath, AddPathReceive, Announcement, Config, Connect, FamilySettings, GracefulRestart, Holder,
-    Neighbour, Password, Range, Role as Reflection, Scope, Settings, Territory, When,
+    AddPath, AddPathReceive, Announcement, Config, Connect, FamilySettings, GracefulRestart,
+    Holder, Neighbour, Password, Range, Role as Reflection, Scope, Settings, Territory, When,
 };
 use gingham_bgp::policy::{Filter, FilterName};
 use gingham_model::{Aggregate, Block, Family, NodeName, PeerName, Prefix};
@@ -137,7 +137,9 @@ fn home(cluster: &Cluster, part: &Part) -> Home {
     let pools = zone_pools(&pools, &part.zone);
     let cidrs = |wanted: fn(Aggregate) -> bool| {
         let pools = pools.iter().filter(|pool| wanted(pool.spec.aggregate));
-        pools.flat_map(|pool| pool.spec.cidrs.iter().map(|cidr| cidr.cidr)).collect()
+        pools
+            .flat_map(|pool| pool.spec.cidrs.iter().map(|cidr| cidr.cidr))
+            .collect()
     };
     let config = cluster.config();
     let zone = config.zones.get(&part.zone);
@@ -199,7 +201,11 @@ impl Zone<'_> {
             neighbours: self.reflectors(config.reflectors.listen_port),
             ranges: match self.part.role {
                 Role::Node => Vec::new(),
-                Role::Reflector => home.nodes.iter().filter_map(|cidr| self.range(*cidr)).collect(),
+                Role::Reflector => home
+                    .nodes
+                    .iter()
+                    .filter_map(|cidr| self.range(*cidr))
+                    .collect(),
             },
             filters: self.filters(home),
             announce: self.announcements(home),
@@ -218,7 +224,9 @@ impl Zone<'_> {
 
     fn reflectors(&self, port: u16) -> Vec<Neighbour> {
         let others = self.part.other_reflectors(self.inputs.me);
-        others.flat_map(|other| self.sessions_with(other, port)).collect()
+        others
+            .flat_map(|other| self.sessions_with(other, port))
+            .collect()
     }
 
     fn sessions_with(&self, other: &Reflector, port: u16) -> Vec<Neighbour> {
@@ -339,9 +347,10 @@ impl Zone<'_> {
         // Of two that overlap the wider counts for nothing, as where routes are planned. It comes right
         // before what it covers.
         let behind = near.keys().skip(1).map(Some).chain([None]);
-        let fit = near.iter().zip(behind).filter(|((cidr, _), behind)| {
-            !behind.is_some_and(|behind| cidr.covers(*behind))
-        });
+        let fit = near
+            .iter()
+            .zip(behind)
+            .filter(|((cidr, _), behind)| !behind.is_some_and(|behind| cidr.covers(*behind)));
         let holders = fit.map(|((cidr, block), _)| {
             let holder = Holder {
                 node: block.node.clone(),

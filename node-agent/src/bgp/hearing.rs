@@ -47,8 +47,13 @@ impl Hearing {
 
     /// When [`Hearing::pending`] changes although nothing happens.
     pub fn next(&self, config: &Config, now: Instant) -> Option<Instant> {
-        let waits = Family::ALL.into_iter().filter_map(|family| self.wait(config, family));
-        waits.map(|wait| wait.until).filter(|until| now < *until).min()
+        let waits = Family::ALL
+            .into_iter()
+            .filter_map(|family| self.wait(config, family));
+        waits
+            .map(|wait| wait.until)
+            .filter(|until| now < *until)
+            .min()
     }
 
     fn wait(&self, config: &Config, family: Family) -> Option<Wait> {
@@ -69,7 +74,10 @@ impl Hearing {
             until: self.since + Duration::from_secs(seconds.into()),
             reason: match names.is_empty() {
                 true => format!("nobody to hear {family} prefixes from"),
-                false => format!("{} has yet to say which {family} prefixes it has", names.join(", ")),
+                false => format!(
+                    "{} has yet to say which {family} prefixes it has",
+                    names.join(", ")
+                ),
             },
         })
     }

@@ -71,7 +71,11 @@ impl Part {
     ///
     /// # Errors
     /// Why there is no BGP on this node.
-    pub fn of(cluster: &Cluster, me: &NodeName, kept: &Kept) -> Result<(Self, Vec<String>), String> {
+    pub fn of(
+        cluster: &Cluster,
+        me: &NodeName,
+        kept: &Kept,
+    ) -> Result<(Self, Vec<String>), String> {
         let (node, zone) = cluster.identity(me)?;
         let mut notices = Vec::new();
         let asn = asn(cluster, &zone, kept, &mut notices)?;

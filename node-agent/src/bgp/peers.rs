@@ -123,7 +123,11 @@ impl Around<'_> {
 
     /// Whether this node is one of those that have the session.
     fn concerns(&self, peer: &BgpPeer) -> Result<(), Fault> {
-        if peer.zone.as_ref().is_some_and(|zone| *zone != self.part.zone) {
+        if peer
+            .zone
+            .as_ref()
+            .is_some_and(|zone| *zone != self.part.zone)
+        {
             return Err(Fault::Elsewhere);
         }
         let is_meant = match &peer.nodes {
@@ -183,7 +187,9 @@ impl Around<'_> {
         for (index, name) in peer.filters.iter().enumerate() {
             let mut known = self.cluster.filters();
             let filter = known.find(|filter| filter.name == *name).ok_or_else(|| {
-                Fault::Unusable(format!("spec.filters[{index}]: there is no RouteFilter {name}"))
+                Fault::Unusable(format!(
+                    "spec.filters[{index}]: there is no RouteFilter {name}"
+                ))
             })?;
             // A rule's name is the reason of a refusal, and is to say whose rule it is.
             let named = |rule: &Rule| Rule {
@@ -197,11 +203,7 @@ impl Around<'_> {
     }
 
     /// Its key. Where nodes use one it covers their subnets, and whoever else is in there needs one.
-    fn password(
-        &self,
-        peer: &BgpPeer,
-        ends: &BTreeSet<IpAddr>,
-    ) -> Result<Option<Password>, Fault> {
+    fn password(&self, peer: &BgpPeer, ends: &BTreeSet<IpAddr>) -> Result<Option<Password>, Fault> {
         let config = self.cluster.config();
         let unusable = |why| Fault::Unusable(format!("spec.passwordSecret: {why}"));
         if let Some(secret) = &peer.password_secret {
@@ -245,7 +247,10 @@ impl Around<'_> {
                 false => self.part.addresses.get(&family).copied(),
             },
         };
-        families.into_iter().map(|family| (family, settings(family))).collect()
+        families
+            .into_iter()
+            .map(|family| (family, settings(family)))
+            .collect()
     }
 
     fn hold_seconds(&self, peer: &BgpPeer) -> u16 {
@@ -282,7 +287,9 @@ impl Names {
 fn first_of_each(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> + '_ {
     let families = Family::ALL.into_iter();
     families.filter_map(|family| {
-        let mut own = addresses.iter().filter(move |ip| Family::of(**ip) == family);
+        let mut own = addresses
+            .iter()
+            .filter(move |ip| Family::of(**ip) == family);
         own.next().copied()
     })
 }

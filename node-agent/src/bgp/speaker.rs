@@ -126,7 +126,10 @@ impl Bgp {
         let counted = |family: Family| {
             let routes = learned.map(|learned| learned.routes.keys());
             let of_family = |prefix: &&Prefix| prefix.family() == family;
-            (family, routes.map_or(0, |routes| routes.filter(of_family).count()))
+            (
+                family,
+                routes.map_or(0, |routes| routes.filter(of_family).count()),
+            )
         };
         let deferring = self.running.as_ref();
         let deferring = deferring.is_some_and(|running| running.sessions.borrow().deferring);
@@ -140,7 +143,9 @@ impl Bgp {
                 .map(|part| part.router_id),
             sessions: None,
             learned: running.map_or_else(BTreeMap::new, |_| Family::ALL.map(counted).into()),
-            pending: learned.map(|learned| learned.pending.clone()).unwrap_or_default(),
+            pending: learned
+                .map(|learned| learned.pending.clone())
+                .unwrap_or_default(),
             notices: notices.clone(),
             troubles: failure.iter().cloned().chain(defers).collect(),
         }
@@ -154,7 +159,10 @@ impl Bgp {
     /// The prefixes this node announces as aggregates by these objects.
     pub(crate) fn aggregates(&self, cluster: &Cluster) -> BTreeSet<Prefix> {
         let part = Part::of(cluster, &self.places.me, &self.kept);
-        part.map_or_else(|_| BTreeSet::new(), |(part, _)| derive::aggregates(cluster, &part))
+        part.map_or_else(
+            |_| BTreeSet::new(),
+            |(part, _)| derive::aggregates(cluster, &part),
+        )
     }
 
     /// What was learned, and which families are not heard out. Before there is a speaker, none is.
@@ -379,9 +387,7 @@ fn lock(learned: &Mutex<Learned>) -> MutexGuard<'_, Learned> {
 }
 
 /// Law 13: nothing waits for ever.
-async fn answer<T>(
-    asked: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, String> {
+async fn answer<T>(asked: impl Future<Output = Result<T, CommandError>>) -> Result<T, String> {
     match tokio::time::timeout(ANSWER, asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(format!("BGP: {error}")),
@@ -391,7 +397,9 @@ async fn answer<T>(
 
 /// The secrets the objects name.
 fn secrets(cluster: &Cluster) -> BTreeSet<SecretName> {
-    let of_peers = cluster.peers().filter_map(|peer| peer.password_secret.clone());
+    let of_peers = cluster
+        .peers()
+        .filter_map(|peer| peer.password_secret.clone());
     let of_zone = cluster.config().reflectors.password_secret;
     of_peers.chain(of_zone).collect()
 }

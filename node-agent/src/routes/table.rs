@@ -1,8 +1,8 @@
 //! The main table, parted into ours and what stands in our way. Pure.
 
 use gingham_model::{Family, Owner, Prefix, Route, RouteKey, RouteProtocol, RouteSet, Target};
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 

@@ -29,6 +29,8 @@ pub struct BgpStatus {
     pub pending: BTreeMap<Family, String>,
     /// What an operator ought to know; among the notices of the status too.
     pub notices: Vec<String>,
+    /// What of BGP keeps the node from being ready; among the reasons of the status too.
+    pub troubles: Vec<String>,
 }
 
 /// How many sessions are up.

@@ -1,7 +1,7 @@
 //! What follows from the cluster's objects for the speaker: part, sessions, filters, announcements; and
 //! what is kept when objects suddenly say nothing.
 
-use crate::make::{apply, block, edit_config, me, node, pool};
+use crate::make::{apply, block, edit_config, me, node};
 use gingham_agent::bgp::derive::{Derived, Inputs, Presence, derive};
 use gingham_agent::bgp::hearing::Hearing;
 use gingham_agent::bgp::kept::Kept;
@@ -9,11 +9,11 @@ use gingham_agent::bgp::keys::Keys;
 use gingham_agent::cluster::Cluster;
 use gingham_agent::config::ZoneConfig;
 use gingham_agent::manifest::parse;
-use gingham_agent::objects::{Kind, Node, Object, SecretName};
+use gingham_agent::objects::{Kind, Node, Object};
 use gingham_agent::store::Event;
 use gingham_bgp::config::{Connect, Neighbour, Role, Scope, When};
 use gingham_bgp::speaker::{Heard, Sessions};
-use gingham_model::{Family, NodeName, Prefix};
+use gingham_model::{Family, NodeName, Prefix, SecretName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -79,7 +79,8 @@ impl World {
     }
 
     fn put(&mut self, kind: Kind, name: &str, spec: &str) {
-        self.cluster.apply(Event::Apply(Box::new(object(kind, name, spec))));
+        self.cluster
+            .apply(Event::Apply(Box::new(object(kind, name, spec))));
     }
 
     fn derive(&self) -> Result<Derived, String> {
@@ -126,7 +127,9 @@ fn prefix(text: &str) -> Prefix {
 
 fn names(derived: &Derived) -> Vec<&str> {
     let neighbours = derived.config.neighbours.iter();
-    neighbours.map(|neighbour| neighbour.name.as_str()).collect()
+    neighbours
+        .map(|neighbour| neighbour.name.as_str())
+        .collect()
 }
 
 fn neighbour<'a>(derived: &'a Derived, name: &str) -> &'a Neighbour {
@@ -137,7 +140,9 @@ fn neighbour<'a>(derived: &'a Derived, name: &str) -> &'a Neighbour {
 
 fn announced(derived: &Derived) -> Vec<(String, When)> {
     let announced = derived.config.announce.iter();
-    announced.map(|one| (one.prefix.to_string(), one.when)).collect()
+    announced
+        .map(|one| (one.prefix.to_string(), one.when))
+        .collect()
 }
 
 #[test]
@@ -149,7 +154,10 @@ fn a_node_dials_every_reflector_in_every_family_and_says_its_own_blocks() {
     );
     let v6 = neighbour(&derived, "m2-ipv6");
     assert_eq!(v6.address, "fd00:1::12".parse::<IpAddr>().unwrap());
-    assert_eq!(v6.settings.local_address, Some("fd00:1::1".parse().unwrap()));
+    assert_eq!(
+        v6.settings.local_address,
+        Some("fd00:1::1".parse().unwrap())
+    );
     assert_eq!(
         (v6.connect, v6.settings.scope),
         (Connect::Active, Scope::Outside)
@@ -164,7 +172,10 @@ fn a_node_dials_every_reflector_in_every_family_and_says_its_own_blocks() {
         ]
     );
     let config = &derived.config;
-    assert!(config.listen.is_empty() && config.ranges.is_empty(), "{config:#?}");
+    assert!(
+        config.listen.is_empty() && config.ranges.is_empty(),
+        "{config:#?}"
+    );
     assert_eq!(config.asn.0, 64601);
     assert_eq!(config.router_id.to_string(), "10.1.0.1");
     assert_eq!(config.territory.node, Some(me()));
@@ -181,7 +192,12 @@ fn a_reflector_listens_for_its_zone_and_meets_the_other_reflectors() {
         (fellow.connect, fellow.settings.scope, fellow.settings.role),
         (Connect::Both, Scope::Fellow, Role::Peer)
     );
-    let listen: Vec<String> = derived.config.listen.iter().map(ToString::to_string).collect();
+    let listen: Vec<String> = derived
+        .config
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(listen, ["10.1.0.11:179", "[fd00:1::11]:179"]);
     let ranges = derived.config.ranges.iter();
     let ranges: Vec<(String, Role, Scope)> = ranges
@@ -245,7 +261,9 @@ fn the_reflector_set_never_becomes_empty() {
     let mut world = World::new();
     let before = world.follow();
     for name in ["m1", "m2"] {
-        world.cluster.apply(Event::Delete(Kind::Node, name.to_owned()));
+        world
+            .cluster
+            .apply(Event::Delete(Kind::Node, name.to_owned()));
     }
     let after = world.follow();
     assert_eq!(after.config, before.config);
@@ -263,7 +281,11 @@ fn the_reflector_set_never_becomes_empty() {
 #[test]
 fn a_core_is_found_by_address_by_selector_and_by_default_gateway() {
     let mut world = World::reflecting();
-    world.put(Kind::BgpPeer, "a", "peerIP: 10.1.0.254, zone: z1, asNumber: 65000");
+    world.put(
+        Kind::BgpPeer,
+        "a",
+        "peerIP: 10.1.0.254, zone: z1, asNumber: 65000",
+    );
     world.put(Kind::BgpPeer, "b", "peerIP: 10.2.0.254, zone: z2");
     world.put(Kind::BgpPeer, "c", "defaultGateway: {}");
     world.put(
@@ -389,13 +411,22 @@ fn the_key_of_the_zone_covers_its_node_subnets() {
     assert!(world.derive().unwrap_err().contains("passwordSecret"));
     world.keys = Keys::read(dir.path(), &[secret].into());
     world.put(Kind::BgpPeer, "core", "peerIP: 10.1.0.254");
-    world.put(Kind::BgpPeer, "far", "peerIP: 10.250.0.1, ebgpMultihop: {ttl: 2}, asNumber: 65000");
+    world.put(
+        Kind::BgpPeer,
+        "far",
+        "peerIP: 10.250.0.1, ebgpMultihop: {ttl: 2}, asNumber: 65000",
+    );
     let derived = world.derived();
-    let keyed = derived.config.ranges.iter().all(|range| range.settings.password.is_some());
+    let keyed = derived
+        .config
+        .ranges
+        .iter()
+        .all(|range| range.settings.password.is_some());
     assert!(keyed && neighbour(&derived, "m2-ipv4").settings.password.is_some());
     assert_eq!(names(&derived), ["m2-ipv4", "m2-ipv6", "far-10.250.0.1"]);
     assert!(
-        derived.notices[0].starts_with("BGPPeer core: spec.passwordSecret: is missing, but 10.1.0.254"),
+        derived.notices[0]
+            .starts_with("BGPPeer core: spec.passwordSecret: is missing, but 10.1.0.254"),
         "{:?}",
         derived.notices
     );

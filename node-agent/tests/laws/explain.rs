@@ -1,11 +1,12 @@
 use crate::make::{UPLINK, block, cluster, links, me, seen};
+use gingham_agent::bgp::learned::Learned;
 use gingham_agent::cluster::Cluster;
 use gingham_agent::explain::{Explained, Holder, Inputs, Kernel, choose, explain};
 use gingham_agent::links::Links;
 use gingham_agent::pass::Seen;
 use gingham_agent::table;
 use gingham_bgp::attributes::Origin;
-use gingham_bgp::rib::{Freshness, Loss, Standing};
+use gingham_bgp::rib::{Freshness, Loss, Provenance, Standing};
 use gingham_bgp::speaker::report::{AttributesReport, PathReport, PrefixReport};
 use gingham_model::{Owner, Prefix, RouteKey, RouteProtocol, TABLE_MAIN};
 use gingham_netlink::Link;
@@ -103,7 +104,11 @@ fn a_block_of_a_neighbour_is_reached_directly() {
         of(Owner::Direct, "10.64.2.0/24", via("10.1.0.2")),
         default(),
     ];
-    let explained = asked("10.64.2.7", &seen(world()), &kernel(around));
+    let explained = asked(
+        "10.64.2.7",
+        &seen(world(), Learned::default()),
+        &kernel(around),
+    );
     assert_eq!(explained.disagreements, [""; 0]);
     let expected = "\
 Address  10.64.2.7
@@ -127,7 +132,11 @@ fn an_address_nobody_has_ends_at_the_nodes_own_block() {
         "10.64.1.0/24",
         Leads::Nowhere(Errno::EHOSTUNREACH),
     );
-    let explained = asked("10.64.1.7", &seen(world()), &kernel(vec![sink, default()]));
+    let explained = asked(
+        "10.64.1.7",
+        &seen(world(), Learned::default()),
+        &kernel(vec![sink, default()]),
+    );
     assert_eq!(explained.disagreements, [""; 0]);
     assert_eq!(
         explained.origin,
@@ -155,7 +164,7 @@ fn a_pod_of_this_node_is_named() {
         ),
     ]);
     kernel.links = Links::new(vec![link], Vec::new());
-    let explained = asked("10.64.1.7", &seen(world()), &kernel);
+    let explained = asked("10.64.1.7", &seen(world(), Learned::default()), &kernel);
     assert_eq!(explained.disagreements, [""; 0]);
     assert_eq!(
         explained.holder.to_string(),
@@ -167,7 +176,7 @@ fn a_pod_of_this_node_is_named() {
 #[test]
 fn who_holds_an_address_is_told_without_a_route_to_it() {
     let nothing = kernel(Vec::new());
-    let seen = seen(world());
+    let seen = seen(world(), Learned::default());
     for (address, holder, zone) in [
         (
             "10.64.2.1",
@@ -199,6 +208,7 @@ fn path(peer: &str, as_path: &str, standing: Standing) -> PathReport {
     PathReport {
         peer: peer.to_owned(),
         path_id: 0,
+        provenance: Provenance::Outside,
         freshness: Freshness::Fresh,
         standing,
         attributes: AttributesReport {
@@ -233,7 +243,7 @@ fn a_learned_route_names_its_peers_and_every_loser() {
     }]);
     let explained = asked_with(
         "10.65.9.1",
-        &seen(world()),
+        &seen(world(), Learned::default()),
         (&kernel(vec![learned]), &paths),
     );
     assert_eq!(
@@ -243,16 +253,16 @@ fn a_learned_route_names_its_peers_and_every_loser() {
     let text = table::explained(&explained);
     let expected = "
 BGP paths to 10.65.0.0/16
-FROM  ID  NEXT HOP    AS PATH        LOCAL PREF  MED  FRESHNESS  STANDING
-m1    0   10.1.0.254  65000 64602    100         -    fresh      best: the next one lost at AS path length
-m2    0   10.1.0.254  65000 64602 1  100         -    fresh      lost at AS path length: 3, best has 2
+FROM  ID  NEXT HOP    AS PATH        LOCAL PREF  MED  PROVENANCE  FRESHNESS  STANDING
+m1    0   10.1.0.254  65000 64602    100         -    outside     fresh      best: the next one lost at AS path length
+m2    0   10.1.0.254  65000 64602 1  100         -    outside     fresh      lost at AS path length: 3, best has 2
 ";
     assert!(text.ends_with(expected), "{text}");
     let silent = Err("no BGP speaker runs on this node".to_owned());
     let learned = of(Owner::Learned, "10.65.0.0/16", via("10.1.0.254"));
     let explained = asked_with(
         "10.65.9.1",
-        &seen(world()),
+        &seen(world(), Learned::default()),
         (&kernel(vec![learned]), &silent),
     );
     assert!(
@@ -265,7 +275,7 @@ m2    0   10.1.0.254  65000 64602 1  100         -    fresh      lost at AS path
 /// What kernel and plan do not agree on is said, in words.
 #[test]
 fn disagreement_is_loud() {
-    let seen = seen(world());
+    let seen = seen(world(), Learned::default());
     let direct = || of(Owner::Direct, "10.64.2.0/24", via("10.1.0.2"));
     let told = |around: Vec<Entry>| asked("10.64.2.7", &seen, &kernel(around)).disagreements;
     assert_eq!(told(vec![direct(), default()]), [""; 0]);
@@ -322,7 +332,7 @@ fn disagreement_is_loud() {
 /// A rule may send the packet elsewhere than the tables would.
 #[test]
 fn the_kernels_own_word_counts() {
-    let seen = seen(world());
+    let seen = seen(world(), Learned::default());
     let mut kernel = kernel(vec![
         of(Owner::Direct, "10.64.2.0/24", via("10.1.0.2")),
         default(),
@@ -387,7 +397,7 @@ proptest! {
     /// around the address is accounted for once.
     #[test]
     fn nothing_is_lost_and_nothing_is_made_up((address, entries) in some_entries()) {
-        let mut seen = seen(world());
+        let mut seen = seen(world(), Learned::default());
         // Without a plan there is nothing to disagree with.
         Arc::make_mut(&mut seen.plan).routes.clear();
         let known = entries.iter().filter(|entry| entry.key.table != 1000).count();

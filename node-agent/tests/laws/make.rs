@@ -178,6 +178,7 @@ pub(crate) fn seen(cluster: Cluster, learned: Learned) -> Seen {
         cluster: Arc::new(cluster),
         learned,
         aggregates: BTreeSet::new(),
+        gateways: BTreeSet::new(),
         round: Round::default(),
         sysctls: Kept::default(),
         firewall: None,

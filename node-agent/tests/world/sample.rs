@@ -28,7 +28,6 @@ fn fabric() -> Fabric {
         reflectors: [11, 12].map(reflector).to_vec(),
         port: 1179,
         hold_seconds: 30,
-        restart_seconds: 120,
         long_lived_stale_seconds: 86_400,
         password_secret: Some("bgp".to_owned()),
     }
