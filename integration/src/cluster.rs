@@ -1,11 +1,9 @@
 //! The cluster objects of a topology, as the directory store wants them:
 //! `<dir>/<kind>/<name>.yaml`.
 
-use crate::topology::{NodePlan, Topology, ZonePlan};
+use crate::topology::{BoxPlan, NodePlan, Timers, Topology, ZonePlan};
 use anyhow::{Context, Result};
-use gingham_model::{
-    Aggregate, Block, BlockSize, BlockState, CidrState, PoolCidr, PoolSpec, Prefix,
-};
+use gingham_model::{Block, BlockSize, BlockState, CidrState, Family, PoolCidr, PoolSpec, Prefix};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fs;
@@ -17,7 +15,7 @@ const API_VERSION: &str = "gingham.dev/v1alpha1";
 /// One object of the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// The folder of its kind: `nodes`, `zonepools`, `blocks` or `routingconfigs`.
+    /// The folder of its kind: one of [`FOLDERS`].
     pub folder: &'static str,
     /// `metadata.name`, the file name without `.yaml`.
     pub name: String,
@@ -26,12 +24,13 @@ pub struct Object {
 }
 
 /// All objects of a cluster: its Nodes, a ZonePool per zone, the blocks that exist before any agent
-/// starts, and the RoutingConfig `default`.
+/// starts, the RoutingConfig `default`, and the BGPPeers for the cores.
 ///
 /// # Errors
 /// A node whose zone the topology lacks.
 pub fn objects(topology: &Topology) -> Result<Vec<Object>> {
-    let mut objects = vec![routing_config(&topology.zones)];
+    let mut objects = vec![routing_config(topology)];
+    objects.extend(cores(topology));
     for zone in &topology.zones {
         objects.push(zone_pool(zone)?);
     }
@@ -51,7 +50,14 @@ pub fn objects(topology: &Topology) -> Result<Vec<Object>> {
 
 /// The folders of the kinds. An empty one says that there is no such object; one that is missing,
 /// that nobody knows.
-const FOLDERS: [&str; 4] = ["nodes", "zonepools", "blocks", "routingconfigs"];
+pub const FOLDERS: [&str; 6] = [
+    "nodes",
+    "zonepools",
+    "blocks",
+    "routingconfigs",
+    "bgppeers",
+    "routefilters",
+];
 
 /// Writes the objects below `dir`.
 ///
@@ -76,6 +82,13 @@ fn node_object(node: &NodePlan) -> Object {
         .map(|ip| json!({"type": "InternalIP", "address": ip}))
         .collect();
     addresses.push(json!({"type": "Hostname", "address": node.name}));
+    let mut labels = json!({
+        "kubernetes.io/hostname": node.name,
+        "topology.kubernetes.io/zone": node.zone,
+    });
+    if let Some(label) = node.duty.label() {
+        labels[label] = json!("");
+    }
     Object {
         folder: "nodes",
         name: node.name.to_string(),
@@ -85,10 +98,7 @@ fn node_object(node: &NodePlan) -> Object {
             "metadata": {
                 "name": node.name,
                 "uid": node.uid,
-                "labels": {
-                    "kubernetes.io/hostname": node.name,
-                    "topology.kubernetes.io/zone": node.zone,
-                },
+                "labels": labels,
             },
             "status": {"addresses": addresses},
         }),
@@ -107,7 +117,7 @@ fn zone_pool(zone: &ZonePlan) -> Result<Object> {
             })
             .collect(),
         block_size: BlockSize { v4: 24, v6: 64 },
-        aggregate: Aggregate::None,
+        aggregate: zone.aggregate,
         nat_outgoing: true,
         cooldown_seconds: 120,
     };
@@ -127,23 +137,61 @@ fn block(cidr: Prefix, node: &NodePlan, zone: &ZonePlan) -> Result<Object> {
     ours("blocks", "Block", Block::object_name(cidr), &spec)
 }
 
-fn routing_config(zones: &[ZonePlan]) -> Object {
-    let zones: Vec<Value> = zones
-        .iter()
-        .map(|zone| {
-            json!({
-                "name": zone.name,
-                "asNumber": zone.as_number,
-                "nodeCIDRs": zone.node_cidrs,
-            })
+fn routing_config(topology: &Topology) -> Object {
+    let zones = topology.zones.iter().map(|zone| {
+        json!({
+            "name": zone.name,
+            "asNumber": zone.as_number,
+            "nodeCIDRs": zone.node_cidrs,
         })
-        .collect();
+    });
+    let Timers {
+        hold_seconds,
+        restart_seconds,
+        long_lived_stale_seconds,
+    } = topology.timers;
     object(
         "routingconfigs",
         "RoutingConfig",
         "default".to_owned(),
-        json!({"zones": zones}),
+        json!({
+            "zones": zones.collect::<Vec<_>>(),
+            "timers": {"holdSeconds": hold_seconds},
+            "gracefulRestart": {
+                "restartSeconds": restart_seconds,
+                "longLivedStaleSeconds": long_lived_stale_seconds,
+            },
+        }),
     )
+}
+
+/// Who the reflectors' neighbours outside are: where default routes lead, or of several cores each by
+/// its addresses.
+fn cores(topology: &Topology) -> Vec<Object> {
+    let zones = topology.zones.iter();
+    let cores = zones.flat_map(|zone| topology.cores(zone).map(move |(core, _)| (zone, core)));
+    let cores: Vec<(&ZonePlan, &BoxPlan)> = cores.collect();
+    let peer = |name: String, spec: Value| object("bgppeers", "BGPPeer", name, spec);
+    if cores.len() <= topology.zones.len() {
+        let all = || peer("cores".to_owned(), json!({"defaultGateway": {}}));
+        return cores.first().map(|_| all()).into_iter().collect();
+    }
+    let mut peers = Vec::new();
+    for (zone, core) in cores {
+        for address in zone.addresses_of(core) {
+            let family = match Family::of(address) {
+                Family::V4 => "ipv4",
+                Family::V6 => "ipv6",
+            };
+            let spec = json!({
+                "zone": zone.name,
+                "peerIP": address,
+                "asNumber": zone.as_number,
+            });
+            peers.push(peer(format!("{}-{family}", core.name), spec));
+        }
+    }
+    peers
 }
 
 fn ours(folder: &'static str, kind: &str, name: String, spec: &impl Serialize) -> Result<Object> {
@@ -164,14 +212,18 @@ fn object(folder: &'static str, kind: &str, name: String, spec: Value) -> Object
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::reference;
+    use crate::topology::{Cores, Zones, reference, static_routes};
 
-    fn body(folder: &str, name: &str) -> Value {
-        let objects = objects(&reference().unwrap()).unwrap();
-        let found = objects
+    fn find(topology: &Topology, folder: &str, name: &str) -> Value {
+        let found = objects(topology)
+            .unwrap()
             .into_iter()
             .find(|o| o.folder == folder && o.name == name);
         found.unwrap_or_else(|| panic!("no {folder}/{name}")).body
+    }
+
+    fn body(folder: &str, name: &str) -> Value {
+        find(&static_routes().unwrap(), folder, name)
     }
 
     #[test]
@@ -187,7 +239,7 @@ mod tests {
     #[test]
     fn the_objects_parse_back_from_the_files() {
         let dir = tempfile::tempdir().unwrap();
-        let all = objects(&reference().unwrap()).unwrap();
+        let all = objects(&static_routes().unwrap()).unwrap();
         write(dir.path(), &all).unwrap();
         assert_eq!(all.len(), 1 + 3 + 6 + 12);
         let text = fs::read_to_string(dir.path().join("nodes/z1w1.yaml")).unwrap();
@@ -197,6 +249,7 @@ mod tests {
             node["metadata"]["labels"]["topology.kubernetes.io/zone"],
             "z1"
         );
+        assert!(dir.path().join("routefilters").is_dir());
     }
 
     #[test]
@@ -205,5 +258,37 @@ mod tests {
         let wanted =
             json!({"name": "z2", "asNumber": 64602, "nodeCIDRs": ["10.2.0.0/24", "fd00:2::/64"]});
         assert_eq!(zones[1], wanted);
+    }
+
+    #[test]
+    fn duties_are_labels() {
+        let topology = reference(Zones::Two, Cores::One).unwrap();
+        for (name, label) in [
+            ("z1m1", "node-role.kubernetes.io/control-plane"),
+            ("z2i2", "node-restriction.kubernetes.io/gingham-ingress"),
+        ] {
+            let node = find(&topology, "nodes", name);
+            assert_eq!(node["metadata"]["labels"][label], "");
+        }
+        assert_eq!(
+            find(&topology, "zonepools", "z1")["spec"]["aggregate"],
+            "Zone"
+        );
+    }
+
+    #[test]
+    fn one_core_is_the_default_gateway_and_two_have_addresses() {
+        let one = reference(Zones::Three, Cores::One).unwrap();
+        let cores = find(&one, "bgppeers", "cores");
+        assert_eq!(cores["spec"], json!({"defaultGateway": {}}));
+        let two = reference(Zones::Two, Cores::Two).unwrap();
+        let peers = objects(&two).unwrap();
+        let peers: Vec<_> = peers.iter().filter(|o| o.folder == "bgppeers").collect();
+        assert_eq!(peers.len(), 2 * 2 * 2);
+        assert_eq!(peers[3].name, "c1b-ipv6");
+        assert_eq!(
+            peers[3].body["spec"],
+            json!({"zone": "z1", "peerIP": "fd00:1::2", "asNumber": 64601})
+        );
     }
 }

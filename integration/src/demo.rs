@@ -20,7 +20,7 @@ use std::time::Instant;
 pub(crate) fn run() -> Result<ExitCode> {
     let progress = Progress::to_stderr();
     let lab = Lab::up(Plan {
-        topology: topology::reference()?,
+        topology: topology::static_routes()?,
         binaries: Binaries::locate()?,
         lifetime: Lifetime::Scoped,
         progress,

@@ -7,9 +7,10 @@ use crate::lab_box::{LabBox, Lifeline, Starting, Tools};
 use crate::node::Node;
 use crate::preflight;
 use crate::progress::Progress;
+use crate::router::Router;
 use crate::state::{State, StateDir};
 use crate::topology::{BoxPlan, Role, Topology};
-use crate::wiring;
+use crate::wiring::{self, Batch};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -87,6 +88,7 @@ impl Lab {
     pub fn up(plan: Plan) -> Result<Self> {
         preflight::check()?;
         plan.topology.validate()?;
+        preflight::check_daemons(&plan.topology)?;
         let files = match plan.lifetime {
             Lifetime::Detached(folder) => {
                 folder.clear()?;
@@ -112,6 +114,7 @@ impl Lab {
             .say("lab", &format!("{} boxes stand", lab.boxes.len()));
         lab.wire(plan.progress)?;
         lab.equip_nodes()?;
+        lab.routers().iter().try_for_each(Router::equip)?;
         lab.settle()?;
         Ok(lab)
     }
@@ -183,6 +186,56 @@ impl Lab {
     pub fn nodes(&self) -> Vec<Node> {
         let names = self.topology.nodes().map(|node| node.name.as_str());
         names.filter_map(|name| self.node(name).ok()).collect()
+    }
+
+    /// The router of this name.
+    ///
+    /// # Errors
+    /// No such box, or it is no router that speaks BGP.
+    pub fn router(&self, name: &str) -> Result<Router> {
+        let host = self.at(name)?;
+        let mut routers = self.topology.routers();
+        let router = routers.find(|(plan, _)| plan.name == name);
+        let (_, router) = router.with_context(|| format!("box {name} does not speak BGP"))?;
+        Ok(Router::new(
+            host.clone(),
+            router.clone(),
+            self.topology.timers,
+        ))
+    }
+
+    /// All routers that speak BGP, in the order of the topology.
+    pub fn routers(&self) -> Vec<Router> {
+        let routers = self.topology.routers();
+        routers
+            .filter_map(|(plan, _)| self.router(&plan.name).ok())
+            .collect()
+    }
+
+    /// Takes an interface down, as when its cable is pulled: both ends see it.
+    ///
+    /// # Errors
+    /// No such box or interface.
+    pub fn cut(&self, name: &str, interface: &str) -> Result<()> {
+        self.at(name)?
+            .exec(&["ip", "link", "set", "dev", interface, "down"])?;
+        Ok(())
+    }
+
+    /// Brings an interface back after [`Lab::cut`], with the addresses and static routes that went
+    /// with it.
+    ///
+    /// # Errors
+    /// No such box or interface.
+    pub fn restore(&self, name: &str, interface: &str) -> Result<()> {
+        let mut plans = self.topology.boxes.iter();
+        let plan = plans.find(|plan| plan.name == name);
+        let plan = plan.with_context(|| format!("no box {name:?}"))?;
+        let batch = Batch {
+            on: name.to_owned(),
+            lines: wiring::restored(plan, interface),
+        };
+        wiring::run(&batch, self.at(name)?.init())
     }
 
     /// What of the topology does not stand; empty when all is well.
@@ -260,7 +313,9 @@ impl Lab {
         for plan in &self.topology.boxes {
             let what = match plan.role {
                 Role::Switch => "switch".to_owned(),
-                Role::Router | Role::Node(_) => wiring::summary(plan),
+                Role::Router | Role::BgpRouter(_) | Role::Node(_) | Role::Host => {
+                    wiring::summary(plan)
+                }
             };
             progress.say(&plan.name, &format!("namespaces, {what}"));
         }

@@ -12,7 +12,8 @@
 //! Pods are made as a container runtime makes them, by the plugin's own executable. This crate must
 //! never mock the kernel; what it tests it runs as executables.
 //!
-//! Programs of Debian do the rest here, and only here: `ip`, `nsenter`, `ping`, `tcpdump`.
+//! Programs of Debian do the rest here, and only here: `ip`, `nsenter`, `ping`, `tcpdump`, and as
+//! routers FRR and BIRD.
 
 pub mod bgp;
 mod binaries;
@@ -34,7 +35,9 @@ mod process;
 mod procs;
 mod progress;
 mod route_monitor;
+mod router;
 mod state;
+pub mod tables;
 pub mod topology;
 mod traffic;
 mod wiring;
@@ -53,6 +56,7 @@ pub use process::Process;
 pub use procs::{Member, ProcessId};
 pub use progress::Progress;
 pub use route_monitor::RouteMonitor;
+pub use router::Router;
 pub use state::{STATE_DIR, StateDir};
 pub use topology::Topology;
 pub use traffic::{Count, Flow, Traffic};

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn pods_stand_below_their_node() {
-        let topology = gingham_integration::topology::reference().unwrap();
+        let topology = gingham_integration::topology::static_routes().unwrap();
         let pod = Placed {
             node: "z1w1",
             name: "web",

@@ -1,5 +1,6 @@
 //! What a lab needs of the machine it stands on.
 
+use crate::topology::{Daemon, Topology};
 use anyhow::{Result, bail};
 use std::fs;
 use std::io::{Write, stderr};
@@ -28,6 +29,26 @@ pub fn check() -> Result<()> {
     for (program, package) in PROGRAMS {
         if !folders.iter().any(|folder| folder.join(program).is_file()) {
             bail!("the lab needs `{program}` (Debian package {package})");
+        }
+    }
+    Ok(())
+}
+
+/// Says loudly which routing daemon of the topology is missing.
+///
+/// # Errors
+/// One that is not installed.
+pub(crate) fn check_daemons(topology: &Topology) -> Result<()> {
+    for (plan, router) in topology.routers() {
+        let (program, package) = match router.daemon {
+            Daemon::Frr => ("/usr/lib/frr/bgpd", "frr"),
+            Daemon::Bird => ("/usr/sbin/bird", "bird2"),
+        };
+        if !Path::new(program).is_file() {
+            bail!(
+                "router {} needs `{program}` (Debian package {package})",
+                plan.name
+            );
         }
     }
     Ok(())

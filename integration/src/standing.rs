@@ -3,8 +3,9 @@
 use crate::cli::{Format, print, print_json};
 use anyhow::{Context, Result, bail};
 use gingham_integration::{
-    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, StateDir, preflight, topology,
+    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, StateDir, preflight,
 };
+use gingham_integration::topology::{self, Cores, Zones};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt;
@@ -47,7 +48,7 @@ pub(crate) fn up(dir: &Path, agents: Agents) -> Result<()> {
         lab.down()?;
     }
     let lab = Lab::up(Plan {
-        topology: topology::reference()?,
+        topology: topology::reference(Zones::Three, Cores::One)?,
         binaries: match agents {
             Agents::Started => Binaries::locate()?,
             // Pods and agents by hand work all the same when the executables are there.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Where `lab up` keeps its record, the cluster objects and the logs, unless told otherwise.
 pub const STATE_DIR: &str = "/run/gingham-lab";
 /// The version of the record this code writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is recorded of a detached lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ mod tests {
         let dir = StateDir::lock(&folder.path().join("state")).unwrap();
         assert_eq!(dir.load().unwrap(), None);
         let state = State {
-            topology: crate::topology::reference().unwrap(),
+            topology: crate::topology::static_routes().unwrap(),
             binaries: Binaries {
                 lab: "/lab".into(),
                 gingham: None,
@@ -188,12 +188,12 @@ mod tests {
         let text = fs::read_to_string(dir.file()).unwrap();
         fs::write(dir.file(), text.replace(&boot_id().unwrap(), "another")).unwrap();
         assert_eq!(dir.load().unwrap(), None);
-        fs::write(dir.file(), text.replace("\"version\": 1", "\"version\": 9")).unwrap();
+        fs::write(dir.file(), text.replace("\"version\": 2", "\"version\": 9")).unwrap();
         assert!(
             dir.load()
                 .unwrap_err()
                 .to_string()
-                .ends_with("version 9: only 1 is known")
+                .ends_with("version 9: only 2 is known")
         );
     }
 }

@@ -1,23 +1,30 @@
-//! What stands in a lab, as a value: boxes, the links between them, addresses, static routes.
+//! What stands in a lab, as a value: boxes, the links between them, addresses, static routes, and which
+//! routers speak BGP with whom.
 //!
-//! [`reference()`] is the topology of the project's tests. A scenario that wants another one takes it
-//! and changes the value; nothing here touches the kernel.
+//! [`reference()`] is the topology of the project: zones, cores and a backbone with real routers.
+//! [`static_routes()`] is a small one for what happens inside of a zone. A scenario that wants another
+//! one takes either and changes the value; nothing here touches the kernel.
 
+mod addresses;
 mod reference;
+mod router;
+mod static_routes;
 
-pub use reference::reference;
+pub use reference::{Cores, Zones, reference};
+pub use router::{Daemon, Neighbour, RouterPlan, Timers};
+pub use static_routes::static_routes;
 
 use anyhow::{Result, bail};
-use gingham_model::{NodeName, PoolName, Prefix, Zone};
+use gingham_model::{Aggregate, NodeName, PoolName, Prefix, Zone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// A node's interface towards its zone.
+/// A node's interface towards its zone, and the client's towards its LAN.
 pub const UPLINK: &str = "eth0";
 /// A core's interface towards its zone.
 pub const CORE_ZONE: &str = "zone";
-/// A core's interface towards the backbone.
+/// A core's interface towards the backbone, where that is one segment: [`static_routes()`].
 pub const CORE_BACKBONE: &str = "backbone";
 
 /// A whole lab.
@@ -29,6 +36,8 @@ pub struct Topology {
     pub boxes: Vec<BoxPlan>,
     /// The cables. Each is a veth pair.
     pub links: Vec<Link>,
+    /// Of all BGP speakers, routers and nodes alike.
+    pub timers: Timers,
 }
 
 /// An availability zone: one L2 domain.
@@ -36,12 +45,14 @@ pub struct Topology {
 pub struct ZonePlan {
     /// Its name, the value of the zone label of its nodes.
     pub name: Zone,
-    /// The AS of its core and its nodes.
+    /// The AS of its cores and its nodes.
     pub as_number: u32,
     /// The name of its ZonePool.
     pub pool: PoolName,
     /// The CIDRs of its ZonePool.
     pub pod_cidrs: Vec<Prefix>,
+    /// Whether these leave the zone as a whole.
+    pub aggregate: Aggregate,
     /// The subnets its nodes stand in.
     pub node_cidrs: Vec<Prefix>,
 }
@@ -66,8 +77,12 @@ pub enum Role {
     Switch,
     /// Forwards both families.
     Router,
+    /// Forwards both families, by what a routing daemon learns.
+    BgpRouter(RouterPlan),
     /// A node of the cluster. Forwarding is its agent's business.
     Node(NodePlan),
+    /// A machine outside of the cluster.
+    Host,
 }
 
 /// What the cluster objects say about a node.
@@ -77,12 +92,36 @@ pub struct NodePlan {
     pub name: NodeName,
     /// Its zone label.
     pub zone: Zone,
+    /// What else its labels say.
+    pub duty: Duty,
     /// `metadata.uid`.
     pub uid: String,
     /// Its InternalIPs, IPv4 first.
     pub internal_ips: Vec<IpAddr>,
     /// The blocks that are its own before its agent starts.
     pub blocks: Vec<Prefix>,
+}
+
+/// What a node is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Duty {
+    /// Pods.
+    Worker,
+    /// The control plane, which makes it a route reflector of its zone.
+    Master,
+    /// Traffic from outside.
+    Ingress,
+}
+
+impl Duty {
+    /// The label that says so, if it takes one.
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Duty::Worker => None,
+            Duty::Master => Some("node-role.kubernetes.io/control-plane"),
+            Duty::Ingress => Some("node-restriction.kubernetes.io/gingham-ingress"),
+        }
+    }
 }
 
 /// An address on an interface.
@@ -101,8 +140,8 @@ pub struct Address {
 pub struct StaticRoute {
     /// The destination.
     pub prefix: Prefix,
-    /// The router.
-    pub via: IpAddr,
+    /// The routers, at least one; several share the load.
+    pub via: Vec<IpAddr>,
 }
 
 /// A cable.
@@ -127,6 +166,36 @@ impl Topology {
     /// The nodes, in the order of `boxes`.
     pub fn nodes(&self) -> impl Iterator<Item = &NodePlan> {
         self.boxes.iter().filter_map(BoxPlan::node)
+    }
+
+    /// The nodes with this zone label.
+    pub fn nodes_of<'a>(&'a self, zone: &'a ZonePlan) -> impl Iterator<Item = &'a NodePlan> {
+        self.nodes().filter(|node| node.zone == zone.name)
+    }
+
+    /// The routers that speak BGP, in the order of `boxes`.
+    pub fn routers(&self) -> impl Iterator<Item = (&BoxPlan, &RouterPlan)> {
+        let boxes = self.boxes.iter();
+        boxes.filter_map(|plan| Some((plan, plan.router()?)))
+    }
+
+    /// The routers that speak BGP and stand in the zone: its cores.
+    pub fn cores<'a>(
+        &'a self,
+        zone: &'a ZonePlan,
+    ) -> impl Iterator<Item = (&'a BoxPlan, &'a RouterPlan)> {
+        self.routers().filter(|(plan, _)| zone.holds(plan))
+    }
+
+    /// The routers that speak BGP and stand in no zone.
+    pub fn backbone(&self) -> impl Iterator<Item = (&BoxPlan, &RouterPlan)> {
+        self.routers()
+            .filter(|(plan, _)| self.zone_of(plan).is_none())
+    }
+
+    /// The zone in which a box stands by its addresses, whatever its labels say.
+    pub fn zone_of(&self, plan: &BoxPlan) -> Option<&ZonePlan> {
+        self.zones.iter().find(|zone| zone.holds(plan))
     }
 
     /// The interfaces of a box, in the order of `links`.
@@ -186,12 +255,32 @@ fn check_name(kind: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+impl ZonePlan {
+    /// The addresses of a box in the node subnets.
+    pub fn addresses_of<'a>(&'a self, plan: &'a BoxPlan) -> impl Iterator<Item = IpAddr> + 'a {
+        let inside = |address: &IpAddr| self.node_cidrs.iter().any(|cidr| cidr.contains(*address));
+        plan.addresses.iter().map(|a| a.address).filter(inside)
+    }
+
+    fn holds(&self, plan: &BoxPlan) -> bool {
+        self.addresses_of(plan).next().is_some()
+    }
+}
+
 impl BoxPlan {
     /// Its part in the cluster, when it is a node.
     pub fn node(&self) -> Option<&NodePlan> {
         match &self.role {
             Role::Node(node) => Some(node),
-            Role::Switch | Role::Router => None,
+            Role::Switch | Role::Router | Role::BgpRouter(_) | Role::Host => None,
+        }
+    }
+
+    /// Its part in the BGP of the lab, when it is a router that speaks it.
+    pub fn router(&self) -> Option<&RouterPlan> {
+        match &self.role {
+            Role::BgpRouter(router) => Some(router),
+            Role::Switch | Role::Router | Role::Node(_) | Role::Host => None,
         }
     }
 }
@@ -203,7 +292,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let refusal = |bend: fn(&mut Topology)| {
-            let mut topology = reference().unwrap();
+            let mut topology = static_routes().unwrap();
             bend(&mut topology);
             topology.validate().unwrap_err().to_string()
         };

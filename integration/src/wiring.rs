@@ -5,9 +5,10 @@
 
 use crate::exec;
 use crate::procs::ProcessId;
-use crate::topology::{Address, BoxPlan, Link, Role, Topology};
+use crate::topology::{Address, BoxPlan, Link, Role, StaticRoute, Topology};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{Seek, Write};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::process::CommandExt;
@@ -67,12 +68,23 @@ fn settings(topology: &Topology, plan: &BoxPlan) -> Vec<String> {
         if plan.role == Role::Switch {
             lines.push(format!("link set dev {interface} master {BRIDGE}"));
         }
-        let addresses = plan.addresses.iter().filter(|a| a.interface == interface);
-        lines.extend(addresses.flat_map(address_lines));
-        lines.push(format!("link set dev {interface} up"));
+        lines.extend(interface_lines(plan, interface));
     }
-    let routes = plan.routes.iter();
-    lines.extend(routes.map(|route| format!("route add {} via {}", route.prefix, route.via)));
+    lines.extend(plan.routes.iter().map(route_line));
+    lines
+}
+
+/// What an interface takes with it when it goes down, and needs again when it comes back.
+pub(crate) fn restored(plan: &BoxPlan, interface: &str) -> Vec<String> {
+    let mut lines = interface_lines(plan, interface);
+    lines.extend(plan.routes.iter().map(route_line));
+    lines
+}
+
+fn interface_lines(plan: &BoxPlan, interface: &str) -> Vec<String> {
+    let addresses = plan.addresses.iter().filter(|a| a.interface == interface);
+    let mut lines: Vec<String> = addresses.flat_map(address_lines).collect();
+    lines.push(format!("link set dev {interface} up"));
     lines
 }
 
@@ -83,12 +95,24 @@ fn address_lines(wanted: &Address) -> Vec<String> {
         length,
     } = wanted;
     match address {
-        IpAddr::V4(v4) => vec![format!("address add {v4}/{length} dev {interface}")],
+        IpAddr::V4(v4) => vec![format!("address replace {v4}/{length} dev {interface}")],
         IpAddr::V6(v6) => vec![
-            format!("address add {v6}/{length} dev {interface} nodad"),
-            format!("address add {}/64 dev {interface} nodad", link_local(*v6)),
+            format!("address replace {v6}/{length} dev {interface} nodad"),
+            format!(
+                "address replace {}/64 dev {interface} nodad",
+                link_local(*v6)
+            ),
         ],
     }
+}
+
+fn route_line(route: &StaticRoute) -> String {
+    let mut line = format!("route replace {}", route.prefix);
+    for via in &route.via {
+        // Writing to a String cannot fail.
+        let _ = write!(line, " nexthop via {via}");
+    }
+    line
 }
 
 /// fe80:: with the interface identifier of the global address.
@@ -124,17 +148,20 @@ pub(crate) fn run(batch: &Batch, init: ProcessId) -> Result<()> {
 
 /// The settings below `/proc/sys` that a box of this role starts with.
 pub(crate) fn sysctls(role: &Role) -> Vec<(String, String)> {
-    let on: &[&str] = match role {
-        Role::Switch | Role::Node(_) => &[],
-        Role::Router => &[
-            "net/ipv4/ip_forward",
-            "net/ipv6/conf/all/forwarding",
-            // Spread flows, not just pairs of hosts.
-            "net/ipv4/fib_multipath_hash_policy",
-            "net/ipv6/fib_multipath_hash_policy",
-        ],
+    // Spread flows, not just pairs of hosts.
+    const SPREAD: [&str; 2] = [
+        "net/ipv4/fib_multipath_hash_policy",
+        "net/ipv6/fib_multipath_hash_policy",
+    ];
+    const FORWARD: [&str; 2] = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"];
+    let on: &[&[&str]] = match role {
+        Role::Switch => &[],
+        Role::Node(_) | Role::Host => &[&SPREAD],
+        Role::Router | Role::BgpRouter(_) => &[&SPREAD, &FORWARD],
     };
     on.iter()
+        .copied()
+        .flatten()
         .map(|path| ((*path).to_owned(), "1".to_owned()))
         .collect()
 }
@@ -161,10 +188,10 @@ pub(crate) fn summary(plan: &BoxPlan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::reference;
+    use crate::topology::static_routes;
 
     fn lines_of(name: &str) -> Vec<String> {
-        let topology = reference().unwrap();
+        let topology = static_routes().unwrap();
         let pids = topology.boxes.iter().map(|b| (b.name.clone(), 7)).collect();
         let batches = batches(&topology, &pids).unwrap();
         let own = batches.into_iter().filter(|batch| batch.on == name);
@@ -178,12 +205,12 @@ mod tests {
             [
                 "link set dev lo up",
                 "link set dev eth0 addrgenmode none",
-                "address add 10.1.0.21/24 dev eth0",
-                "address add fd00:1::21/64 dev eth0 nodad",
-                "address add fe80::21/64 dev eth0 nodad",
+                "address replace 10.1.0.21/24 dev eth0",
+                "address replace fd00:1::21/64 dev eth0 nodad",
+                "address replace fe80::21/64 dev eth0 nodad",
                 "link set dev eth0 up",
-                "route add 0.0.0.0/0 via 10.1.0.1",
-                "route add ::/0 via fd00:1::1",
+                "route replace 0.0.0.0/0 nexthop via 10.1.0.1",
+                "route replace ::/0 nexthop via fd00:1::1",
             ]
         );
     }

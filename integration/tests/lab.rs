@@ -14,7 +14,10 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn bare_lab() -> Result<Lab> {
-    Lab::up(Plan::scoped(topology::reference()?, Binaries::lab_only()?))
+    Lab::up(Plan::scoped(
+        topology::static_routes()?,
+        Binaries::lab_only()?,
+    ))
 }
 
 /// What the machine shows of network namespaces, links, mounts and the CNI's folders.

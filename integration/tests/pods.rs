@@ -31,7 +31,7 @@ fn assert_reaches(from: &Pod, to: &Pod) {
 
 #[test]
 fn pods_reach_each_other_in_their_zone_and_across_zones() {
-    let lab = up(topology::reference().unwrap());
+    let lab = up(topology::static_routes().unwrap());
     let pod = |node: &str, name: &str| lab.node(node).unwrap().add_pod(name).unwrap();
     let (near, neighbour) = (pod("z1w1", "near"), pod("z1w1", "neighbour"));
     let (beside, far) = (pod("z1w2", "beside"), pod("z3w2", "far"));
@@ -85,7 +85,7 @@ fn pods_reach_each_other_in_their_zone_and_across_zones() {
 
 #[test]
 fn a_node_has_exactly_the_routes_of_its_zone() {
-    let lab = up(topology::reference().unwrap());
+    let lab = up(topology::static_routes().unwrap());
     let node = lab.node("z1w1").unwrap();
     assert_eq!(
         routes(&node, 201),

@@ -1,6 +1,6 @@
 //! Boxes on one switch, each with an address of both families.
 
-use crate::topology::{Address, BoxPlan, Link, Port, Role, Topology, UPLINK};
+use crate::topology::{Address, BoxPlan, Link, Port, Role, Timers, Topology, UPLINK};
 use crate::{Binaries, Lab, LabBox, Plan};
 use anyhow::{Context, Result, bail};
 use gingham_model::Family;
@@ -35,6 +35,7 @@ impl World {
             zones: Vec::new(),
             boxes: vec![plan(SWITCH, Role::Switch, Vec::new())],
             links: Vec::new(),
+            timers: Timers::default(),
         };
         for (index, name) in names.iter().enumerate() {
             topology

@@ -18,7 +18,7 @@ pub(crate) const REPAIR: Duration = Duration::from_secs(10);
 
 /// The reference lab cut down to zone 1: its switch, core and two workers.
 pub(crate) fn one_zone() -> Topology {
-    let mut topology = topology::reference().unwrap();
+    let mut topology = topology::static_routes().unwrap();
     let stays = |name: &str| ["bb", "sw1", "c1", "z1w1", "z1w2"].contains(&name);
     topology.boxes.retain(|plan| stays(&plan.name));
     topology

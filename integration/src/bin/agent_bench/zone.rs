@@ -3,8 +3,10 @@
 use crate::{Families, KERNEL, Size};
 use anyhow::{Context, Result, ensure};
 use gingham_integration::cluster;
-use gingham_integration::topology::{BoxPlan, NodePlan, Role, Topology, ZonePlan};
-use gingham_model::{Family, NextHop, Owner, Prefix, Route, RouteSet, TABLE_MAIN, Target};
+use gingham_integration::topology::{BoxPlan, Duty, NodePlan, Role, Timers, Topology, ZonePlan};
+use gingham_model::{
+    Aggregate, Family, NextHop, Owner, Prefix, Route, RouteSet, TABLE_MAIN, Target,
+};
 use gingham_netlink::Socket;
 use std::net::IpAddr;
 use std::path::Path;
@@ -43,6 +45,7 @@ impl Zone {
             as_number: 64_601,
             pool: "z1".parse()?,
             pod_cidrs: each(pool)?,
+            aggregate: Aggregate::None,
             node_cidrs: each(node_net)?,
         };
         let nodes = (0..=size.blocks).map(|number| node(&zone, number));
@@ -53,6 +56,7 @@ impl Zone {
                 zones: vec![zone],
                 boxes,
                 links: Vec::new(),
+                timers: Timers::default(),
             },
         })
     }
@@ -155,6 +159,7 @@ fn node(zone: &ZonePlan, number: u16) -> Result<BoxPlan> {
         role: Role::Node(NodePlan {
             name: name.parse()?,
             zone: zone.name.clone(),
+            duty: Duty::Worker,
             uid: format!("67696e67-0000-4000-8000-{number:012}"),
             internal_ips: internal_ips.context(full)?,
             blocks: blocks.context(full)?,

@@ -1,0 +1,147 @@
+//! FRR: zebra, which writes the kernel's routes, and bgpd.
+
+use super::{FOLDER, Program, Router, Suite};
+use crate::topology::{Neighbour, RouterPlan, Timers};
+use anyhow::{Context, Result};
+use gingham_model::Family;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+pub(super) struct Frr;
+
+impl Suite for Frr {
+    fn files(&self, plan: &RouterPlan, timers: Timers) -> Vec<(String, String)> {
+        vec![
+            (
+                format!("{FOLDER}/zebra.conf"),
+                "log stdout informational\n".to_owned(),
+            ),
+            (format!("{FOLDER}/bgpd.conf"), configuration(plan, timers)),
+        ]
+    }
+
+    fn preparations(&self) -> &'static [&'static [&'static str]] {
+        // The daemons keep a log of crashes in /var/tmp, which is the host's folder otherwise.
+        &[
+            &["mount", "-t", "tmpfs", "tmpfs", "/var/tmp"],
+            &["mkdir", "-p", "/run/frr"],
+        ]
+    }
+
+    fn programs(&self) -> Vec<Program> {
+        let command = |name| {
+            format!(
+                "/usr/lib/frr/{name} --skip_runas -u root -g root -A 127.0.0.1 -f {FOLDER}/{name}.conf \
+                 --vty_socket /run/frr -i {FOLDER}/{name}.pid"
+            )
+        };
+        vec![
+            // A bgpd that finds no zebra tries again after 10 s only.
+            Program {
+                name: "zebra",
+                command: command("zebra"),
+                answers_at: "/run/frr/zserv.api",
+            },
+            Program {
+                name: "bgpd",
+                command: command("bgpd"),
+                answers_at: "/run/frr/bgpd.vty",
+            },
+        ]
+    }
+
+    fn client<'a>(&self, request: &[&'a str]) -> Vec<&'a str> {
+        let mut words = vec!["vtysh", "--vty_socket", "/run/frr"];
+        words.extend(request.iter().flat_map(|command| ["-c", command]));
+        words
+    }
+
+    fn sessions(&self, router: &Router) -> Result<BTreeMap<IpAddr, String>> {
+        let said = router.ask(&["show bgp summary json"])?;
+        let what = || format!("{}: bgpd's summary: {said}", router.name());
+        let families: BTreeMap<String, Value> = serde_json::from_str(&said).with_context(what)?;
+        let mut sessions = BTreeMap::new();
+        for peers in families
+            .values()
+            .filter_map(|family| family["peers"].as_object())
+        {
+            for (address, peer) in peers {
+                let address = address.parse().with_context(what)?;
+                let state = peer["state"].as_str().with_context(what)?;
+                sessions.insert(address, state.to_owned());
+            }
+        }
+        Ok(sessions)
+    }
+}
+
+fn configuration(plan: &RouterPlan, timers: Timers) -> String {
+    let hold = timers.hold_seconds;
+    let mut text = format!(
+        "frr defaults traditional\n\
+         log stdout informational\n\
+         router bgp {}\n \
+         bgp router-id {}\n \
+         bgp log-neighbor-changes\n \
+         no bgp ebgp-requires-policy\n \
+         no bgp default ipv4-unicast\n \
+         bgp bestpath as-path multipath-relax\n \
+         bgp long-lived-graceful-restart stale-time {}\n \
+         timers bgp {} {hold}\n \
+         coalesce-time 0\n",
+        plan.as_number,
+        plan.router_id,
+        timers.long_lived_stale_seconds,
+        hold / 3,
+    );
+    for Neighbour {
+        on,
+        address,
+        as_number,
+    } in &plan.neighbours
+    {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            " neighbor {address} remote-as {as_number}\n \
+             neighbor {address} description {on}\n \
+             neighbor {address} timers connect 1\n \
+             neighbor {address} advertisement-interval 0\n"
+        );
+    }
+    for family in Family::ALL {
+        text += &address_family(plan, family);
+    }
+    // The kernel would be given the neighbour's link-local address, which no table shows.
+    text + "route-map global permit 1\n set ipv6 next-hop prefer-global\n"
+}
+
+fn address_family(plan: &RouterPlan, family: Family) -> String {
+    let name = match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    let mut text =
+        format!(" address-family {name} unicast\n  maximum-paths 64\n  maximum-paths ibgp 64\n");
+    let own = plan.originates.iter();
+    for prefix in own.filter(|prefix| prefix.family() == family) {
+        let _ = writeln!(text, "  network {prefix}");
+    }
+    for peer in plan
+        .neighbours
+        .iter()
+        .filter(|peer| peer.family() == family)
+    {
+        let address = peer.address;
+        let _ = writeln!(text, "  neighbor {address} activate");
+        if peer.as_number == plan.as_number {
+            let _ = writeln!(text, "  neighbor {address} next-hop-self");
+        }
+        if family == Family::V6 {
+            let _ = writeln!(text, "  neighbor {address} route-map global in");
+        }
+    }
+    text + " exit-address-family\n"
+}
