@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Three zones of network namespaces with real agents and pods. Needs root.
+/// Three zones of network namespaces with real agents, pods, and FRR and BIRD between the zones. Needs
+/// root.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version)]
 pub(crate) struct Lab {
@@ -28,7 +29,7 @@ pub(crate) struct Lab {
 enum Command {
     /// Bring the lab up; when it stands already, say so or mend it
     Up {
-        /// Boxes, links and routes only
+        /// Boxes, links and routers only
         #[arg(long)]
         no_agents: bool,
     },
@@ -40,7 +41,7 @@ enum Command {
     },
     /// Run a command in a box; its exit code is ours
     Exec {
-        /// The box, such as c1 or z1w1
+        /// The box: z1w1, the core c1, the backbone's bb1, the client cl
         #[arg(value_name = "BOX")]
         name: String,
         /// The command

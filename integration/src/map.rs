@@ -1,10 +1,11 @@
 //! A map of a lab for people.
 
 use gingham_integration::Pod;
-use gingham_integration::topology::{BoxPlan, Role, Topology, ZonePlan};
+use gingham_integration::topology::{Address, BoxPlan, Role, Topology, ZonePlan};
+use gingham_model::Family;
 use std::fmt::{Display, Write};
 
-/// What stands where: zones, cores, nodes, blocks, pods with their addresses.
+/// What stands where: the backbone and who is outside, then zones, cores, nodes, blocks, pods.
 pub(crate) fn draw(topology: &Topology, pods: &[Pod]) -> String {
     let pods: Vec<Placed<'_>> = pods
         .iter()
@@ -26,6 +27,14 @@ struct Placed<'a> {
 
 fn draw_placed(topology: &Topology, pods: &[Placed<'_>]) -> String {
     let mut map = String::from("backbone\n");
+    for (plan, router) in topology.backbone() {
+        let what = format!("AS {}", router.as_number);
+        draw_box(&mut map, (&what, plan));
+    }
+    let mut hosts = topology.boxes.iter();
+    if let Some(client) = hosts.find(|plan| plan.role == Role::Host) {
+        draw_box(&mut map, ("client", client));
+    }
     for zone in &topology.zones {
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -36,20 +45,31 @@ fn draw_placed(topology: &Topology, pods: &[Placed<'_>]) -> String {
             words(&zone.node_cidrs),
             words(&zone.pod_cidrs)
         );
-        for router in boxes(topology, zone, |role| *role == Role::Router) {
-            let addresses: Vec<_> = router.addresses.iter().map(|a| a.address).collect();
-            let _ = writeln!(
-                map,
-                " |    +-- core {:<5} {}",
-                router.name,
-                words(&addresses)
-            );
+        for router in boxes(topology, zone, |role| {
+            matches!(role, Role::Router | Role::BgpRouter(_))
+        }) {
+            draw_box(&mut map, ("core", router));
         }
         for node in boxes(topology, zone, |role| matches!(role, Role::Node(_))) {
             draw_node(&mut map, node, pods);
         }
     }
     map
+}
+
+/// A box that is no node; of its addresses those on links that are not just a cable.
+fn draw_box(map: &mut String, (what, plan): (&str, &BoxPlan)) {
+    let shared = |a: &&Address| a.length + 1 < Family::of(a.address).bits();
+    let addresses = plan.addresses.iter().filter(shared);
+    let addresses: Vec<_> = addresses.map(|a| a.address).collect();
+    let daemon = plan.router().map(|router| format!("  {}", router.daemon));
+    let _ = writeln!(
+        map,
+        " |    +-- {what} {:<5} {}{}",
+        plan.name,
+        words(&addresses),
+        daemon.unwrap_or_default()
+    );
 }
 
 fn draw_node(map: &mut String, plan: &BoxPlan, pods: &[Placed<'_>]) {
@@ -95,6 +115,7 @@ fn words(items: &[impl Display]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gingham_integration::topology::{Cores, Zones, reference};
 
     #[test]
     fn pods_stand_below_their_node() {
@@ -116,5 +137,17 @@ backbone
  |    +-- node z1w2  10.1.0.22  fd00:1::22
 ";
         assert!(map.starts_with(wanted), "{map}");
+    }
+
+    #[test]
+    fn routers_say_what_runs_on_them() {
+        let map = draw_placed(&reference(Zones::Two, Cores::Two).unwrap(), &[]);
+        for wanted in [
+            "backbone\n |    +-- AS 65000 bb1   203.0.113.1  fd00:203::1  FRR\n",
+            " |    +-- client cl    203.0.113.10  fd00:203::10\n |\n",
+            " |    +-- core c2b   10.2.0.2  fd00:2::2  BIRD\n",
+        ] {
+            assert!(map.contains(wanted), "{wanted}: {map}");
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::cli::{Format, print, print_json};
 use anyhow::{Context, Result, bail};
+use gingham_integration::topology::{self, Cores, Daemon, Neighbour, Zones};
 use gingham_integration::{
-    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, StateDir, preflight,
+    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, Router, StateDir, preflight,
 };
-use gingham_integration::topology::{self, Cores, Zones};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long an agent may take to do its first work.
 pub(crate) const READY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long sessions may take to be established.
+pub(crate) const ESTABLISHED_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What runs on the nodes of a new lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +60,11 @@ pub(crate) fn up(dir: &Path, agents: Agents) -> Result<()> {
         lifetime: Lifetime::Detached(folder),
         progress,
     })?;
+    start_routers(&lab, progress)?;
     if agents == Agents::Started {
         start_agents(&lab.nodes(), progress)?;
     }
+    wait_established(&lab, agents, progress)?;
     progress.say(
         "lab",
         "is up; `lab status`, `lab exec z1w1 -- ip route`, `lab down`",
@@ -77,6 +82,28 @@ pub(crate) fn start_agents(nodes: &[Node], progress: Progress) -> Result<()> {
     Ok(())
 }
 
+/// Starts all, which then find each other by themselves.
+pub(crate) fn start_routers(lab: &Lab, progress: Progress) -> Result<()> {
+    for router in lab.routers() {
+        router.start()?;
+        let daemon = router.plan().daemon;
+        progress.say(router.name(), &format!("{daemon} answers"));
+    }
+    Ok(())
+}
+
+/// Waits for the sessions of all routers; without agents for those with each other.
+pub(crate) fn wait_established(lab: &Lab, agents: Agents, progress: Progress) -> Result<()> {
+    let speaks = |peer: &Neighbour| agents == Agents::Started || lab.router(&peer.on).is_ok();
+    for router in lab.routers() {
+        router.wait_established(ESTABLISHED_DEADLINE, speaks)?;
+        let sessions = router.plan().neighbours.iter().filter(|peer| speaks(peer));
+        let sessions = sessions.count();
+        progress.say(router.name(), &format!("{sessions} sessions established"));
+    }
+    Ok(())
+}
+
 /// What keeps the lab from being what `lab up` would make.
 fn troubles(lab: &Lab, agents: Agents) -> Result<Vec<String>> {
     let mut troubles: Vec<String> = lab
@@ -84,7 +111,16 @@ fn troubles(lab: &Lab, agents: Agents) -> Result<Vec<String>> {
         .iter()
         .map(|name| format!("{name} is gone"))
         .collect();
-    if agents == Agents::Started && troubles.is_empty() {
+    if !troubles.is_empty() {
+        return Ok(troubles);
+    }
+    for router in lab.routers() {
+        if !router.runs()? {
+            let daemon = router.plan().daemon;
+            troubles.push(format!("{} has no {daemon}", router.name()));
+        }
+    }
+    if agents == Agents::Started {
         for node in lab.nodes() {
             if node.agent()?.is_none() {
                 troubles.push(format!("{} has no agent", node.name()));
@@ -148,6 +184,29 @@ struct BoxStatus {
     addresses: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    router: Option<RouterStatus>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RouterStatus {
+    daemon: Daemon,
+    sessions: usize,
+    /// `None` when the daemon does not answer.
+    established: Option<usize>,
+}
+
+impl RouterStatus {
+    fn of(router: &Router) -> Self {
+        let sessions = router.plan().neighbours.len();
+        let waiting = router.waits_for().ok();
+        RouterStatus {
+            daemon: router.plan().daemon,
+            sessions,
+            established: waiting.map(|waiting| sessions - waiting.len()),
+        }
+    }
 }
 
 /// `lab status`: exit code 1 when something of the lab is gone.
@@ -182,6 +241,7 @@ fn box_status(lab: &Lab, each: &LabBox) -> BoxStatus {
             .map(|a| format!("{}/{}", a.address, a.length))
             .collect(),
         agent: lab.node(each.name()).ok().map(|node| agent_word(&node)),
+        router: lab.router(each.name()).ok().as_ref().map(RouterStatus::of),
     }
 }
 
@@ -196,26 +256,30 @@ fn agent_word(node: &Node) -> &'static str {
 }
 
 fn table(boxes: &[BoxStatus]) -> String {
-    let mut text = format!("{:<6} {:>7}  {:<9}  ADDRESSES\n", "BOX", "PID", "AGENT");
-    for BoxStatus {
-        name,
-        pid,
-        alive,
-        addresses,
-        agent,
-    } in boxes
-    {
-        let agent = if *alive {
-            agent.unwrap_or("-")
-        } else {
-            "BOX GONE"
-        };
+    let mut text = format!("{:<6} {:>7}  {:<15}  ADDRESSES\n", "BOX", "PID", "RUNS");
+    for each in boxes {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{name:<6} {pid:>7}  {agent:<9}  {}",
-            addresses.join(" ")
+            "{:<6} {:>7}  {:<15}  {}",
+            each.name,
+            each.pid,
+            runs(each),
+            each.addresses.join(" ")
         );
     }
     text
+}
+
+/// What runs in a box, for people: `agent ready`, `FRR 8/8`.
+fn runs(each: &BoxStatus) -> String {
+    match (each.alive, each.agent, &each.router) {
+        (false, ..) => "BOX GONE".to_owned(),
+        (_, Some(agent), _) => format!("agent {agent}"),
+        (_, _, Some(router)) => match router.established {
+            Some(established) => format!("{} {established}/{}", router.daemon, router.sessions),
+            None => format!("{} silent", router.daemon),
+        },
+        _ => "-".to_owned(),
+    }
 }

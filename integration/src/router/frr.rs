@@ -26,15 +26,15 @@ impl Suite for Frr {
         // The daemons keep a log of crashes in /var/tmp, which is the host's folder otherwise.
         &[
             &["mount", "-t", "tmpfs", "tmpfs", "/var/tmp"],
-            &["mkdir", "-p", "/run/frr"],
+            &["install", "-d", "-o", "frr", "-g", "frr", "/run/frr"],
         ]
     }
 
     fn programs(&self) -> Vec<Program> {
         let command = |name| {
             format!(
-                "/usr/lib/frr/{name} --skip_runas -u root -g root -A 127.0.0.1 -f {FOLDER}/{name}.conf \
-                 --vty_socket /run/frr -i {FOLDER}/{name}.pid"
+                "/usr/lib/frr/{name} -A 127.0.0.1 -f {FOLDER}/{name}.conf \
+                 --vty_socket /run/frr -i /run/frr/{name}.pid"
             )
         };
         vec![
