@@ -11,13 +11,14 @@ use std::net::IpAddr;
 
 pub(super) struct Frr;
 
+/// Routes carry their next hops: of a nexthop group the kernel takes out members whose link goes down,
+/// and zebra 8.4 does not put them back.
+const ZEBRA: &str = "log stdout informational\nno zebra nexthop kernel enable\n";
+
 impl Suite for Frr {
     fn files(&self, plan: &RouterPlan, timers: Timers) -> Vec<(String, String)> {
         vec![
-            (
-                format!("{FOLDER}/zebra.conf"),
-                "log stdout informational\n".to_owned(),
-            ),
+            (format!("{FOLDER}/zebra.conf"), ZEBRA.to_owned()),
             (format!("{FOLDER}/bgpd.conf"), configuration(plan, timers)),
         ]
     }

@@ -1,0 +1,142 @@
+//! The routers of the reference lab among themselves: no agent runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+use anyhow::{Result, ensure};
+use gingham_integration::tables::{expected, seen};
+use gingham_integration::topology::{Cores, Topology, Zones, reference};
+use gingham_integration::{Binaries, Lab, Plan, eventually};
+use gingham_model::Prefix;
+use nix::sys::signal::Signal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Ten times what anything here takes on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn up(zones: Zones, cores: Cores) -> Lab {
+    let topology = reference(zones, cores).unwrap();
+    let lab = Lab::up(Plan::scoped(topology, Binaries::lab_only().unwrap())).unwrap();
+    for router in lab.routers() {
+        router.start().unwrap();
+    }
+    for router in lab.routers() {
+        let speaks = |on: &str| lab.router(on).is_ok();
+        router
+            .wait_established(PATIENCE, |peer| speaks(&peer.on))
+            .unwrap();
+    }
+    lab
+}
+
+/// Of the tables that a whole lab has, what routers know without any agent: node subnets and the client
+/// LAN.
+fn without_agents(topology: &Topology) -> BTreeMap<String, Vec<String>> {
+    let routers = topology.routers();
+    let known: BTreeSet<Prefix> = routers
+        .flat_map(|(_, router)| router.originates.clone())
+        .collect();
+    let mut tables = expected(topology);
+    tables.retain(|name, _| topology.routers().any(|(plan, _)| plan.name == *name));
+    for table in tables.values_mut() {
+        table.retain(|line| known.contains(&prefix_of(line)));
+    }
+    tables
+}
+
+fn prefix_of(line: &str) -> Prefix {
+    let words = line.split(' ').find(|word| word.contains('/'));
+    words.unwrap().parse().unwrap()
+}
+
+fn wait_for(lab: &Lab, wanted: &BTreeMap<String, Vec<String>>) {
+    for (name, wanted) in wanted {
+        eventually(&format!("the table of {name}"), PATIENCE, || {
+            let seen = seen(lab.at(name)?)?;
+            ensure!(seen == *wanted, "{seen:#?} instead of {wanted:#?}");
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn every_router_learns_every_subnet() {
+    for (zones, cores) in [(Zones::Three, Cores::One), (Zones::Two, Cores::Two)] {
+        let lab = up(zones, cores);
+        let wanted = without_agents(lab.topology());
+        assert!(wanted.values().all(|table| table.len() >= 4), "{wanted:#?}");
+        wait_for(&lab, &wanted);
+    }
+}
+
+#[test]
+fn the_client_reaches_every_node_in_both_families() -> Result<()> {
+    let lab = up(Zones::Three, Cores::One);
+    wait_for(&lab, &without_agents(lab.topology()));
+    for node in lab.topology().nodes() {
+        for address in &node.internal_ips {
+            let result = lab.at("cl")?.ping(*address, 1)?;
+            ensure!(result.complete(), "{} {address}: {result:?}", node.name);
+        }
+    }
+    Ok(())
+}
+
+/// Both daemons lose one of two ways when a cable is pulled, and find it again.
+#[test]
+fn a_cut_link_moves_the_routes_and_a_restored_one_brings_them_back() -> Result<()> {
+    let lab = up(Zones::Three, Cores::One);
+    let whole = without_agents(lab.topology());
+    wait_for(&lab, &whole);
+    for (core, left) in [
+        ("c1", ["10.250.1.2", "fd00:250:1::102"]),
+        ("c2", ["10.250.2.2", "fd00:250:2::102"]),
+    ] {
+        lab.cut(core, "bb1")?;
+        let table = whole[core].iter().map(|line| {
+            let prefix = prefix_of(line);
+            let left = if prefix.address().is_ipv4() {
+                left[0]
+            } else {
+                left[1]
+            };
+            format!("{prefix} via {left}")
+        });
+        let table = table.collect();
+        wait_for(&lab, &BTreeMap::from([(core.to_owned(), table)]));
+        lab.restore(core, "bb1")?;
+        wait_for(&lab, &whole);
+    }
+    Ok(())
+}
+
+/// Who dies without a word is missed no longer than the hold time; the kernel keeps what it had.
+#[test]
+fn a_router_is_killed_and_started_again() -> Result<()> {
+    let lab = up(Zones::Two, Cores::One);
+    let whole = without_agents(lab.topology());
+    wait_for(&lab, &whole);
+    for name in ["c1", "c2"] {
+        let router = lab.router(name)?;
+        assert!(router.runs()?);
+        router.stop(Signal::SIGKILL)?;
+        assert!(!router.runs()?);
+        let backbone = lab.router("bb1")?;
+        eventually("the backbone misses it", PATIENCE, || {
+            let waiting = backbone.waits_for()?;
+            ensure!(
+                waiting.iter().all(|(peer, _)| peer.on == name),
+                "{waiting:?}"
+            );
+            ensure!(waiting.len() == 2, "{waiting:?}");
+            Ok(())
+        })?;
+        router.start()?;
+        wait_for(&lab, &whole);
+    }
+    Ok(())
+}
