@@ -39,6 +39,8 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Compare the routing tables of every box with those the lab has once it has settled
+    Tables,
     /// Run a command in a box; its exit code is ours
     Exec {
         /// The box: z1w1, the core c1, the backbone's bb1, the client cl
@@ -153,6 +155,7 @@ pub(crate) fn run(lab: Lab) -> Result<ExitCode> {
             },
         )?,
         Command::Status { output } => return standing::status(dir, output),
+        Command::Tables => return standing::tables(dir),
         Command::Exec { name, argv } => return standing::exec(dir, &name, &argv),
         Command::Pod {
             verb: Pod::Add(PodName { node, name }),

@@ -4,7 +4,8 @@ use crate::cli::{Format, print, print_json};
 use anyhow::{Context, Result, bail};
 use gingham_integration::topology::{self, Cores, Daemon, Neighbour, Zones};
 use gingham_integration::{
-    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, Router, StateDir, preflight,
+    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, Report, Router, StateDir, preflight,
+    tables,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -16,8 +17,8 @@ use std::time::Duration;
 /// How long an agent may take to do its first work.
 pub(crate) const READY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long sessions may take to be established.
-pub(crate) const ESTABLISHED_DEADLINE: Duration = Duration::from_secs(60);
+/// How long sessions may take to be established, and tables to settle.
+pub(crate) const SETTLED_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What runs on the nodes of a new lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub(crate) fn up(dir: &Path, agents: Agents) -> Result<()> {
     if agents == Agents::Started {
         start_agents(&lab.nodes(), progress)?;
     }
-    wait_established(&lab, agents, progress)?;
+    wait_settled(&lab, agents, progress)?;
     progress.say(
         "lab",
         "is up; `lab status`, `lab exec z1w1 -- ip route`, `lab down`",
@@ -92,15 +93,27 @@ pub(crate) fn start_routers(lab: &Lab, progress: Progress) -> Result<()> {
     Ok(())
 }
 
-/// Waits for the sessions of all routers; without agents for those with each other.
-pub(crate) fn wait_established(lab: &Lab, agents: Agents, progress: Progress) -> Result<()> {
+/// Waits for the sessions of all routers, without agents for those with each other, and then for the
+/// tables that follow.
+pub(crate) fn wait_settled(lab: &Lab, agents: Agents, progress: Progress) -> Result<()> {
     let speaks = |peer: &Neighbour| agents == Agents::Started || lab.router(&peer.on).is_ok();
     for router in lab.routers() {
-        router.wait_established(ESTABLISHED_DEADLINE, speaks)?;
+        router.wait_established(SETTLED_DEADLINE, speaks)?;
         let sessions = router.plan().neighbours.iter().filter(|peer| speaks(peer));
         let sessions = sessions.count();
         progress.say(router.name(), &format!("{sessions} sessions established"));
     }
+    let wanted = match agents {
+        Agents::Started => tables::expected(lab.topology()),
+        Agents::None => tables::expected_without_agents(lab.topology()),
+    };
+    tables::wait_for(lab, &wanted, SETTLED_DEADLINE)?;
+    let routes: usize = wanted.values().map(Vec::len).sum();
+    let boxes = wanted.len();
+    progress.say(
+        "lab",
+        &format!("{routes} routes in {boxes} boxes are as expected"),
+    );
     Ok(())
 }
 
@@ -155,6 +168,21 @@ fn standing(dir: &Path) -> Result<Lab> {
             bail!("the lab is not up; `lab up` brings it up")
         }
     }
+}
+
+/// `lab tables`: exit code 1 when one differs.
+pub(crate) fn tables(dir: &Path) -> Result<ExitCode> {
+    let lab = standing(dir)?;
+    let mut report = Report::default();
+    for (name, wanted) in tables::expected(lab.topology()) {
+        let compared = tables::compare(&tables::seen(lab.at(&name)?)?, &wanted);
+        report.record(&name, compared.map(|()| wanted.join("\n")));
+    }
+    print(report.to_string().trim_end())?;
+    Ok(match report.failed() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// `lab exec`: becomes the command.

@@ -6,11 +6,16 @@
 
 use crate::lab_box::LabBox;
 use crate::topology::{BoxPlan, Duty, NodePlan, RouterPlan, StaticRoute, Topology, ZonePlan};
-use anyhow::{Context, Result};
+use crate::{Lab, eventually};
+use anyhow::{Context, Result, ensure};
 use gingham_model::{Aggregate, Family, Prefix};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// The lines of each box, by its name.
+pub type Tables = BTreeMap<String, Vec<String>>;
 
 /// The routes of one box; without next hops: unreachable.
 type Table = BTreeMap<Prefix, BTreeSet<IpAddr>>;
@@ -25,12 +30,53 @@ type Table = BTreeMap<Prefix, BTreeSet<IpAddr>>;
 /// - A node has the blocks of its zone via their nodes, what comes from outside via the cores, and
 ///   sinks for its own blocks; a reflector also one for the aggregate it announces.
 /// - Static routes are where they were put.
-pub fn expected(topology: &Topology) -> BTreeMap<String, Vec<String>> {
+pub fn expected(topology: &Topology) -> Tables {
     let boxes = topology.boxes.iter();
     let boxes = boxes.filter(|plan| !plan.addresses.is_empty());
     boxes
         .map(|plan| (plan.name.clone(), lines(expected_at(topology, plan))))
         .collect()
+}
+
+/// The tables of all but the nodes while no agent runs: of a zone only its node subnets are known.
+pub fn expected_without_agents(topology: &Topology) -> Tables {
+    let mut bare = topology.clone();
+    bare.boxes.retain(|plan| plan.node().is_none());
+    for zone in &mut bare.zones {
+        zone.aggregate = Aggregate::None;
+    }
+    expected(&bare)
+}
+
+/// Waits until the boxes have these tables, one after the other.
+///
+/// # Errors
+/// One has not within `deadline`; names the lines that are missing there, and those nobody wants.
+pub fn wait_for(lab: &Lab, wanted: &Tables, deadline: Duration) -> Result<()> {
+    wanted.iter().try_for_each(|(name, wanted)| {
+        eventually(&format!("{name}: its tables"), deadline, || {
+            compare(&seen(lab.at(name)?)?, wanted)
+        })
+    })
+}
+
+/// Whether the lines are the same.
+///
+/// # Errors
+/// Says what is missing and what nobody wants.
+pub fn compare(seen: &[String], wanted: &[String]) -> Result<()> {
+    let without = |all: &[String], others: &[String]| -> Vec<String> {
+        let left = all.iter().filter(|line| !others.contains(line));
+        left.cloned().collect()
+    };
+    let (missing, strange) = (without(wanted, seen), without(seen, wanted));
+    let missing = missing.iter().map(|line| format!("missing: {line}"));
+    let strange = strange.iter().map(|line| format!("unexpected: {line}"));
+    let wrong: Vec<String> = missing.chain(strange).collect();
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // The same line twice: two routes to one prefix.
+    ensure!(seen == wanted, "{seen:#?} instead of {wanted:#?}");
+    Ok(())
 }
 
 fn expected_at(topology: &Topology, plan: &BoxPlan) -> Table {

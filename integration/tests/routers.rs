@@ -6,12 +6,12 @@
 )]
 
 use anyhow::{Result, ensure};
-use gingham_integration::tables::{expected, seen};
-use gingham_integration::topology::{Cores, Topology, Zones, reference};
+use gingham_integration::tables::{self, Tables, expected_without_agents};
+use gingham_integration::topology::{Cores, Zones, reference};
 use gingham_integration::{Binaries, Lab, Plan, eventually};
 use gingham_model::Prefix;
 use nix::sys::signal::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Ten times what anything here takes on an idle machine.
@@ -32,43 +32,20 @@ fn up(zones: Zones, cores: Cores) -> Lab {
     lab
 }
 
-/// Of the tables that a whole lab has, what routers know without any agent: node subnets and the client
-/// LAN.
-fn without_agents(topology: &Topology) -> BTreeMap<String, Vec<String>> {
-    let routers = topology.routers();
-    let known: BTreeSet<Prefix> = routers
-        .flat_map(|(_, router)| router.originates.clone())
-        .collect();
-    let mut tables = expected(topology);
-    tables.retain(|name, _| topology.routers().any(|(plan, _)| plan.name == *name));
-    for table in tables.values_mut() {
-        table.retain(|line| known.contains(&prefix_of(line)));
-    }
-    tables
-}
-
 fn prefix_of(line: &str) -> Prefix {
     let words = line.split(' ').find(|word| word.contains('/'));
     words.unwrap().parse().unwrap()
 }
 
-fn wait_for(lab: &Lab, wanted: &BTreeMap<String, Vec<String>>) {
-    for (name, wanted) in wanted {
-        eventually(&format!("the table of {name}"), PATIENCE, || {
-            let seen = seen(lab.at(name)?)?;
-            ensure!(seen == *wanted, "{seen:#?} instead of {wanted:#?}");
-            Ok(())
-        })
-        .unwrap();
-    }
+fn wait_for(lab: &Lab, wanted: &Tables) {
+    tables::wait_for(lab, wanted, PATIENCE).unwrap();
 }
 
 #[test]
 fn every_router_learns_every_subnet() {
     for (zones, cores) in [(Zones::Three, Cores::One), (Zones::Two, Cores::Two)] {
         let lab = up(zones, cores);
-        let wanted = without_agents(lab.topology());
-        assert!(wanted.values().all(|table| table.len() >= 4), "{wanted:#?}");
+        let wanted = expected_without_agents(lab.topology());
         wait_for(&lab, &wanted);
     }
 }
@@ -76,7 +53,7 @@ fn every_router_learns_every_subnet() {
 #[test]
 fn the_client_reaches_every_node_in_both_families() -> Result<()> {
     let lab = up(Zones::Three, Cores::One);
-    wait_for(&lab, &without_agents(lab.topology()));
+    wait_for(&lab, &expected_without_agents(lab.topology()));
     for node in lab.topology().nodes() {
         for address in &node.internal_ips {
             let result = lab.at("cl")?.ping(*address, 1)?;
@@ -90,7 +67,7 @@ fn the_client_reaches_every_node_in_both_families() -> Result<()> {
 #[test]
 fn a_cut_link_moves_the_routes_and_a_restored_one_brings_them_back() -> Result<()> {
     let lab = up(Zones::Three, Cores::One);
-    let whole = without_agents(lab.topology());
+    let whole = expected_without_agents(lab.topology());
     wait_for(&lab, &whole);
     for (core, left) in [
         ("c1", ["10.250.1.2", "fd00:250:1::102"]),
@@ -118,7 +95,7 @@ fn a_cut_link_moves_the_routes_and_a_restored_one_brings_them_back() -> Result<(
 #[test]
 fn a_router_is_killed_and_started_again() -> Result<()> {
     let lab = up(Zones::Two, Cores::One);
-    let whole = without_agents(lab.topology());
+    let whole = expected_without_agents(lab.topology());
     wait_for(&lab, &whole);
     for name in ["c1", "c2"] {
         let router = lab.router(name)?;

@@ -32,22 +32,23 @@ impl Suite for Frr {
     }
 
     fn programs(&self) -> Vec<Program> {
-        let command = |name| {
+        let command = |name, more| {
             format!(
-                "/usr/lib/frr/{name} -A 127.0.0.1 -f {FOLDER}/{name}.conf \
+                "/usr/lib/frr/{name}{more} -A 127.0.0.1 -f {FOLDER}/{name}.conf \
                  --vty_socket /run/frr -i /run/frr/{name}.pid"
             )
         };
         vec![
-            // A bgpd that finds no zebra tries again after 10 s only.
+            // It is there first: a bgpd that finds no zebra tries again after 10 s only. It replaces IPv6
+            // routes as it does IPv4 ones, where it would delete and add them.
             Program {
                 name: "zebra",
-                command: command("zebra"),
+                command: command("zebra", " --v6-rr-semantics"),
                 answers_at: "/run/frr/zserv.api",
             },
             Program {
                 name: "bgpd",
-                command: command("bgpd"),
+                command: command("bgpd", ""),
                 answers_at: "/run/frr/bgpd.vty",
             },
         ]
@@ -83,6 +84,7 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     let mut text = format!(
         "frr defaults traditional\n\
          log stdout informational\n\
+         {PREFER_GLOBAL}\
          router bgp {}\n \
          bgp router-id {}\n \
          bgp log-neighbor-changes\n \
@@ -115,9 +117,12 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     for family in Family::ALL {
         text += &address_family(plan, family);
     }
-    // The kernel would be given the neighbour's link-local address, which no table shows.
-    text + "route-map global permit 1\n set ipv6 next-hop prefer-global\n"
+    text
 }
+
+/// The kernel would otherwise be given the neighbour's link-local address, which no table names. A route
+/// map that comes after those who use it works 5 s later only.
+const PREFER_GLOBAL: &str = "route-map global permit 1\n set ipv6 next-hop prefer-global\nexit\n";
 
 fn address_family(plan: &RouterPlan, family: Family) -> String {
     let name = match family {
