@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Where the configuration is, in the box; goes with the box.
 const FOLDER: &str = "/run/router";
+/// What both daemons call the state in which routes are exchanged.
+const ESTABLISHED: &str = "Established";
 /// How long a daemon may take to answer for the first time, or to end.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -122,15 +124,18 @@ impl Router {
         Ok(())
     }
 
-    /// Signals the daemons and waits until they are gone: by SIGTERM they say goodbye to their
-    /// neighbours and take their routes out of the kernel. No daemon is no error.
+    /// Signals the daemons and waits until they are gone: by SIGTERM they say goodbye to their neighbours
+    /// and take their routes out of the kernel, by SIGKILL neither. No daemon is no error.
     ///
     /// # Errors
     /// One is still there after 20 s.
     pub fn stop(&self, signal: Signal) -> Result<()> {
-        // The last one started is a client of those before it.
-        for member in self.running()?.iter().rev() {
-            member.id.signal(signal)?;
+        let running = self.running()?;
+        // All at once: zebra takes away what a bgpd that is gone had told it.
+        running
+            .iter()
+            .try_for_each(|member| member.id.signal(signal))?;
+        for member in &running {
             let what = format!("{}: the end of {}", self.name(), member.name);
             eventually(&what, DEADLINE, || {
                 ensure!(!member.id.alive(), "pid {} runs", member.id.pid);
@@ -150,7 +155,9 @@ impl Router {
 
     /// The daemons that run, in the order in which they are started.
     fn running(&self) -> Result<Vec<Member>> {
-        let members = self.host.processes()?;
+        let mut members = self.host.processes()?;
+        // One that has ended is listed until process 1 has reaped it.
+        members.retain(|member| member.id.alive());
         let programs = self.suite().programs();
         let running = |program: &Program| members.iter().find(|member| member.name == program.name);
         Ok(programs.iter().filter_map(running).cloned().collect())
@@ -216,6 +223,3 @@ impl Router {
         }
     }
 }
-
-/// What both daemons call the state in which routes are exchanged.
-const ESTABLISHED: &str = "Established";

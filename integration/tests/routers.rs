@@ -91,7 +91,7 @@ fn a_cut_link_moves_the_routes_and_a_restored_one_brings_them_back() -> Result<(
     Ok(())
 }
 
-/// Who dies without a word is missed no longer than the hold time; the kernel keeps what it had.
+/// Its kernel forwards meanwhile, and what it had is taken up again.
 #[test]
 fn a_router_is_killed_and_started_again() -> Result<()> {
     let lab = up(Zones::Two, Cores::One);
@@ -102,6 +102,7 @@ fn a_router_is_killed_and_started_again() -> Result<()> {
         assert!(router.runs()?);
         router.stop(Signal::SIGKILL)?;
         assert!(!router.runs()?);
+        assert_eq!(tables::seen(router.host())?, whole[name]);
         let backbone = lab.router("bb1")?;
         eventually("the backbone misses it", PATIENCE, || {
             let waiting = backbone.waits_for()?;
