@@ -84,7 +84,7 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     let mut text = format!(
         "frr defaults traditional\n\
          log stdout informational\n\
-         {PREFER_GLOBAL}\
+         {}\
          router bgp {}\n \
          bgp router-id {}\n \
          bgp log-neighbor-changes\n \
@@ -94,6 +94,7 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
          bgp long-lived-graceful-restart stale-time {}\n \
          timers bgp {} {hold}\n \
          coalesce-time 0\n",
+        route_maps(plan),
         plan.as_number,
         plan.router_id,
         timers.long_lived_stale_seconds,
@@ -103,6 +104,7 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
         on,
         address,
         as_number,
+        ..
     } in &plan.neighbours
     {
         // Writing to a String cannot fail.
@@ -120,9 +122,23 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     text
 }
 
-/// The kernel would otherwise be given the neighbour's link-local address, which no table names. A route
-/// map that comes after those who use it works 5 s later only.
-const PREFER_GLOBAL: &str = "route-map global permit 1\n set ipv6 next-hop prefer-global\nexit\n";
+/// What a route map is for. One that is written behind those who use it works 5 s later only.
+///
+/// Of the two IPv6 next hops of a router on the same link the kernel would be given the link-local one,
+/// which no table names: `global` prefers the other. But then bgpd passes that one on to internal peers,
+/// whatever `next-hop-self` says (8.4.4), so `self` says it once more.
+fn route_maps(plan: &RouterPlan) -> String {
+    let mut text = "route-map global permit 1\n set ipv6 next-hop prefer-global\nexit\n".to_owned();
+    let mut internal = plan.internal().filter(|peer| peer.family() == Family::V6);
+    if let Some(peer) = internal.next() {
+        let local = peer.local;
+        let _ = write!(
+            text,
+            "route-map self permit 1\n set ipv6 next-hop global {local}\nexit\n"
+        );
+    }
+    text
+}
 
 fn address_family(plan: &RouterPlan, family: Family) -> String {
     let name = match family {
@@ -142,10 +158,14 @@ fn address_family(plan: &RouterPlan, family: Family) -> String {
     {
         let address = peer.address;
         let _ = writeln!(text, "  neighbor {address} activate");
-        if peer.as_number == plan.as_number {
+        let internal = peer.as_number == plan.as_number;
+        if internal {
             let _ = writeln!(text, "  neighbor {address} next-hop-self");
         }
-        if family == Family::V6 {
+        if internal && family == Family::V6 {
+            let _ = writeln!(text, "  neighbor {address} route-map self out");
+        }
+        if !internal && family == Family::V6 {
             let _ = writeln!(text, "  neighbor {address} route-map global in");
         }
     }

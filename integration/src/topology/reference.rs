@@ -189,9 +189,10 @@ impl Speaker {
 
     /// A core, with its sessions to the reflectors of the zone.
     fn core(zone: u8, (name, octet): (&str, u8)) -> Result<Self> {
+        let own = hosts(zone, octet)?;
         let mut core = Speaker {
             name: format!("c{zone}{name}"),
-            addresses: on_link(CORE_ZONE, hosts(zone, octet)?),
+            addresses: on_link(CORE_ZONE, own),
             plan: RouterPlan {
                 daemon: if zone == 2 { Daemon::Bird } else { Daemon::Frr },
                 as_number: as_number(zone),
@@ -201,33 +202,32 @@ impl Speaker {
             },
         };
         for (master, octet) in MASTERS {
-            core.meet(
-                &format!("z{zone}{master}"),
-                as_number(zone),
-                hosts(zone, octet)?,
-            );
+            let ends = [own, hosts(zone, octet)?];
+            core.meet(&format!("z{zone}{master}"), as_number(zone), ends);
         }
         Ok(core)
     }
 
     /// Gives it an interface towards `other`, with its own and the other's addresses, and sessions.
-    fn connect(&mut self, other: &Speaker, [own, theirs]: [[IpAddr; 2]; 2]) {
-        self.addresses.extend(own.map(|address| Address {
+    fn connect(&mut self, other: &Speaker, ends: [[IpAddr; 2]; 2]) {
+        self.addresses.extend(ends[0].map(|address| Address {
             interface: other.name.clone(),
             address,
             length: Family::of(address).bits() - 1,
         }));
-        self.meet(&other.name, other.plan.as_number, theirs);
+        self.meet(&other.name, other.plan.as_number, ends);
     }
 
-    fn meet(&mut self, on: &str, as_number: u32, addresses: [IpAddr; 2]) {
-        self.plan
-            .neighbours
-            .extend(addresses.map(|address| Neighbour {
-                on: on.to_owned(),
-                address,
-                as_number,
-            }));
+    /// A session of each family, between its own addresses and the other's.
+    fn meet(&mut self, on: &str, as_number: u32, [own, theirs]: [[IpAddr; 2]; 2]) {
+        let sessions = own.into_iter().zip(theirs);
+        let sessions = sessions.map(|(local, address)| Neighbour {
+            on: on.to_owned(),
+            address,
+            local,
+            as_number,
+        });
+        self.plan.neighbours.extend(sessions);
     }
 
     fn into_box(self) -> BoxPlan {

@@ -27,6 +27,8 @@ pub struct Neighbour {
     pub on: String,
     /// Its address, on a shared link.
     pub address: IpAddr,
+    /// The router's own address on that link.
+    pub local: IpAddr,
     /// Its AS.
     pub as_number: u32,
 }
