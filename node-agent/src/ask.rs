@@ -1,6 +1,6 @@
 //! Questions to the BGP speaker: each has its deadline, and there may be no speaker to ask.
 
-use gingham_bgp::speaker::report::PrefixReport;
+use gingham_bgp::speaker::report::{PeerReport, PrefixReport};
 use gingham_bgp::speaker::{CommandError, Handle};
 use gingham_model::{Family, Prefix};
 use std::net::IpAddr;
@@ -38,6 +38,22 @@ where
     let handle = speaker.borrow().clone().ok_or(NoAnswer::NoSpeaker)?;
     let answer = tokio::time::timeout(DEADLINE, question(handle)).await;
     Ok(answer.map_err(|_| NoAnswer::Late)??)
+}
+
+/// Every neighbour, by name.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn peers(speaker: &Speaker) -> Result<Vec<PeerReport>, NoAnswer> {
+    ask(speaker, |handle| async move { handle.peers().await }).await
+}
+
+/// Every path to one prefix, or to all.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn rib(speaker: &Speaker, prefix: Option<Prefix>) -> Result<Vec<PrefixReport>, NoAnswer> {
+    ask(speaker, |handle| async move { handle.rib(prefix).await }).await
 }
 
 /// Every path to every prefix that holds the address, the shortest prefix first. Asked for length by

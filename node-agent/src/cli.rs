@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::sample::Flavour;
+use crate::sample::{Flavour, Router};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gingham_model::NodeName;
 use std::net::SocketAddr;
@@ -150,13 +150,6 @@ pub struct Peers {
     /// Whom to ask, and how to print.
     #[command(flatten)]
     pub ask: Ask,
-}
-
-/// Routers a sample configuration can be made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Router {
-    /// The core switch of this node's zone.
-    Core,
 }
 
 /// Which prefix.

@@ -1,6 +1,7 @@
 //! The endpoints: what the agent says of itself, on a unix socket and on loopback.
 
 mod bgp;
+mod query;
 
 use crate::agent::{AgentError, Shown};
 use crate::ask::Speaker;

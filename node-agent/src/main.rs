@@ -6,7 +6,7 @@ use gingham_agent::agent::{self, Config};
 use gingham_agent::check::{self, Places, Report};
 use gingham_agent::cleanup::{self, Cleanup};
 use gingham_agent::cli::{
-    self, Ask, Check, Cli, Command, Explain, LogFormat, Output, Peers, PlanFile, Rib, Router, Run,
+    self, Ask, Check, Cli, Command, Explain, LogFormat, Output, Peers, PlanFile, Rib, Run,
 };
 use gingham_agent::status::{Confirmed, Paths, Rehearsal};
 use gingham_agent::store::Directory;
@@ -114,8 +114,8 @@ async fn routes(ask: &Ask) -> Result<()> {
 
 async fn peers(command: &Peers) -> Result<()> {
     let ask = &command.ask;
-    if let Some(Router::Core) = command.config_for {
-        let path = format!("/v1/sample?for=core&flavour={}", command.flavour);
+    if let Some(router) = command.config_for {
+        let path = format!("/v1/sample?for={router}&flavour={}", command.flavour);
         let sample = client::get(&ask.run_dir, &path).await?;
         return write(&String::from_utf8_lossy(&sample));
     }

@@ -54,6 +54,27 @@ impl FromStr for Flavour {
     }
 }
 
+/// Routers there are samples for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Router {
+    /// The core switch of this node's zone.
+    Core,
+}
+
+impl fmt::Display for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("core")
+    }
+}
+
+impl FromStr for Router {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Router as ValueEnum>::from_str(text, false).map_err(|_| "must be core".to_owned())
+    }
+}
+
 /// What a core switch of a zone has to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fabric {

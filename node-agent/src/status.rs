@@ -2,8 +2,8 @@
 
 mod bgp;
 
-pub(crate) use bgp::used;
 pub use bgp::{BgpStatus, Paths, Peers, Rib, RibLine, Sessions};
+pub(crate) use bgp::{STATES, state_word, used};
 
 use crate::objects::{Kind, Refusal};
 use crate::screen::Skipped;

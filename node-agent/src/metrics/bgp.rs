@@ -4,7 +4,7 @@
 //! configured neighbour, or of all peers of a range together; the label `peer` is the name of either.
 
 use super::{Counters, Gauges, Labels, set};
-use crate::status::BgpStatus;
+use crate::status::{BgpStatus, STATES, state_word};
 use gingham_bgp::session::State;
 use gingham_bgp::speaker::report::{self, PeerReport};
 use gingham_model::Family as IpFamily;
@@ -12,16 +12,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Every state, so that none without a session is absent.
-const STATES: [(State, &str); 6] = [
-    (State::Idle, "idle"),
-    (State::Connect, "connect"),
-    (State::Active, "active"),
-    (State::OpenSent, "open-sent"),
-    (State::OpenConfirm, "open-confirm"),
-    (State::Established, "established"),
-];
 
 /// One number of what is exchanged in a family.
 type CountOf = fn(&report::FamilyReport) -> usize;
@@ -144,20 +134,10 @@ impl Metrics {
     /// Fills in what is known now; without `peers` the speaker did not answer.
     pub(super) fn fill(&self, status: &BgpStatus, peers: Option<&[PeerReport]>) {
         self.speaker_up.set(i64::from(peers.is_some()));
-        let families = |value: fn(&BgpStatus, IpFamily) -> i64| {
-            let all = IpFamily::ALL.into_iter();
-            all.map(|family| (of_family(family), value(status, family)))
-                .collect()
-        };
-        let learned = |status: &BgpStatus, family| {
-            status
-                .learned
-                .get(&family)
-                .map_or(0, |prefixes| *prefixes as i64)
-        };
-        let pending = |status: &BgpStatus, family| i64::from(status.pending.contains_key(&family));
-        set(&self.learned_prefixes, families(learned));
-        set(&self.families_pending, families(pending));
+        let learned = |family| status.learned.get(&family).map_or(0, |count| *count as i64);
+        set(&self.learned_prefixes, by_family(learned));
+        let pending = |family| i64::from(status.pending.contains_key(&family));
+        set(&self.families_pending, by_family(pending));
         // What was counted before a speaker that is silent for once is still counted after.
         if let Some(peers) = peers {
             self.count(peers);
@@ -168,17 +148,13 @@ impl Metrics {
     }
 
     fn sessions(&self, peers: &[PeerReport]) {
-        let mut sessions: BTreeMap<Labels, i64> = BTreeMap::new();
-        for (_, state) in STATES {
-            sessions.insert(vec![("state", state.to_owned())], 0);
-        }
+        let labels = |state| vec![("state", state_word(state).to_owned())];
+        // A state without a session is not absent.
+        let none = STATES.into_iter().map(|state| (labels(state), 0));
+        let mut sessions: BTreeMap<Labels, i64> = none.collect();
         let mut up = BTreeMap::new();
         for peer in peers {
-            let known = STATES.iter().find(|(state, _)| *state == peer.state);
-            let state = known.map_or("", |(_, word)| word);
-            *sessions
-                .entry(vec![("state", state.to_owned())])
-                .or_default() += 1;
+            *sessions.entry(labels(peer.state)).or_default() += 1;
             if !is_of_range(peer) {
                 let established = peer.state == State::Established;
                 up.insert(vec![("peer", peer.name.clone())], i64::from(established));
@@ -256,6 +232,13 @@ impl Metrics {
 /// How much a counter has grown; one that is less than before began anew.
 fn grown(then: u64, now: u64) -> u64 {
     now.checked_sub(then).unwrap_or(now)
+}
+
+/// A value for each family.
+fn by_family(value: impl Fn(IpFamily) -> i64) -> BTreeMap<Labels, i64> {
+    let all = IpFamily::ALL.into_iter();
+    all.map(|family| (of_family(family), value(family)))
+        .collect()
 }
 
 fn of_family(family: IpFamily) -> Labels {

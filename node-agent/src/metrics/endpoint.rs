@@ -3,7 +3,7 @@
 
 use super::Metrics;
 use crate::agent::{AgentError, Shown};
-use crate::ask::{Speaker, ask};
+use crate::ask::{self, Speaker};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -103,11 +103,7 @@ async fn changed_to(
 
 async fn scrape(State(served): State<Served>) -> Response {
     let known = Arc::clone(&served.shown.borrow().known);
-    let peers = ask(
-        &served.speaker,
-        |handle| async move { handle.peers().await },
-    )
-    .await;
+    let peers = ask::peers(&served.speaker).await;
     let text = served.metrics.render(&known, peers.ok().as_deref());
     ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
 }

@@ -1,6 +1,7 @@
 //! BGP: what `status` says of it, and the documents of `peers` and `rib`.
 
 use gingham_bgp::rib::Standing;
+use gingham_bgp::session::State;
 use gingham_bgp::speaker::report::{PathReport, PeerReport, PrefixReport};
 use gingham_bgp::{Asn, RouterId};
 use gingham_model::{Family, Prefix};
@@ -97,6 +98,28 @@ impl RibLine {
             as_path: best.map_or_else(String::new, |path| path.attributes.as_path.clone()),
             paths: report.paths.len(),
         }
+    }
+}
+
+/// Every state of a session, in their order.
+pub(crate) const STATES: [State; 6] = [
+    State::Idle,
+    State::Connect,
+    State::Active,
+    State::OpenSent,
+    State::OpenConfirm,
+    State::Established,
+];
+
+/// A state as tables and metrics have it.
+pub(crate) fn state_word(state: State) -> &'static str {
+    match state {
+        State::Idle => "idle",
+        State::Connect => "connect",
+        State::Active => "active",
+        State::OpenSent => "open-sent",
+        State::OpenConfirm => "open-confirm",
+        State::Established => "established",
     }
 }
 

@@ -1,9 +1,8 @@
 //! Neighbours and paths for people.
 
 use super::{aligned, dash, list, node, paragraph, row};
-use crate::status::{BgpStatus, Peers, Rib};
+use crate::status::{BgpStatus, Peers, Rib, state_word};
 use gingham_bgp::rib::{Loss, Refusal, Standing};
-use gingham_bgp::session::State;
 use gingham_bgp::speaker::report::{NegotiatedReport, PathReport, PeerReport, PrefixReport};
 use gingham_model::Family;
 use serde::Serialize;
@@ -31,7 +30,7 @@ pub fn peers(peers: &Peers) -> String {
             peer.address.to_string(),
             node(peer.node.as_ref()),
             peer.asn.to_string(),
-            state(peer.state).to_owned(),
+            state_word(peer.state).to_owned(),
             up(peer),
         ];
         let mut error = dash(peer.last_error.clone().unwrap_or_default());
@@ -60,17 +59,6 @@ fn families(peer: &PeerReport) -> Vec<[String; 4]> {
     lines
 }
 
-fn state(state: State) -> &'static str {
-    match state {
-        State::Idle => "idle",
-        State::Connect => "connect",
-        State::Active => "active",
-        State::OpenSent => "open-sent",
-        State::OpenConfirm => "open-confirm",
-        State::Established => "established",
-    }
-}
-
 fn up(peer: &PeerReport) -> String {
     peer.up_seconds.map_or_else(|| "-".to_owned(), span)
 }
@@ -93,7 +81,7 @@ pub fn peer(peer: &PeerReport) -> String {
         row(&["Address", &peer.address.to_string()]),
         row(&["Node", &node(peer.node.as_ref())]),
         row(&["AS", &format!("{} ({})", peer.asn, word(&peer.kind))]),
-        row(&["State", state(peer.state)]),
+        row(&["State", state_word(peer.state)]),
         row(&["Up", &up(peer)]),
         row(&["Router id", &optional(peer.router_id.as_ref())]),
         row(&["Last error", &optional(peer.last_error.as_ref())]),

@@ -1,4 +1,4 @@
-use gingham_agent::ask::{NoAnswer, ask, paths_around};
+use gingham_agent::ask::{NoAnswer, ask, paths_around, peers};
 use gingham_bgp::config::Config;
 use gingham_bgp::session::Farewell;
 use gingham_bgp::speaker::{Options, start};
@@ -45,7 +45,7 @@ async fn the_paths_around_an_address_come_the_shortest_prefix_first() {
 #[tokio::test]
 async fn a_speaker_that_is_not_there_is_no_reason_to_wait() {
     let (here, speaker) = watch::channel(None);
-    let peers = || ask(&speaker, |handle| async move { handle.peers().await });
+    let peers = || peers(&speaker);
     assert!(matches!(peers().await, Err(NoAnswer::NoSpeaker)));
     let started = start(config(&[]), Options::default()).unwrap();
     here.send_replace(Some(started.handle.clone()));
