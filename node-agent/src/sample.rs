@@ -11,8 +11,9 @@ mod frr;
 mod junos;
 
 use crate::cluster::Cluster;
+use crate::objects::{At, BgpPeer, Node, Nodes};
 use clap::ValueEnum;
-use gingham_model::{Family, NodeName, Prefix, Zone};
+use gingham_model::{Family, NodeName, PeerName, Prefix, SecretName, Zone};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -92,8 +93,10 @@ pub struct Fabric {
     pub hold_seconds: u16,
     /// How long routes of a peer that restarts are kept beyond its restart time, as the last choice.
     pub long_lived_stale_seconds: u32,
+    /// The BGPPeer by which the reflectors speak with the cores; none where there is none yet.
+    pub peer: Option<PeerName>,
     /// The Secret with the key of the sessions, where they have one.
-    pub password_secret: Option<String>,
+    pub password_secret: Option<SecretName>,
 }
 
 impl Fabric {
@@ -108,23 +111,33 @@ impl Fabric {
             .zones
             .get(&zone)
             .ok_or_else(|| format!("RoutingConfig default: spec.zones has no zone {zone}"))?;
-        let nodes = cluster.node(me).into_iter();
-        let fellows =
-            nodes.filter(|node| node.zone(&config.zone_label).ok().as_ref() == Some(&zone));
-        let reflectors: Vec<_> = fellows
+        let here = |node: &&Node| node.zone(&config.zone_label).as_ref() == Ok(&zone);
+        let reflectors = cluster
+            .nodes()
+            .filter(here)
+            .filter(|node| node.is_reflector());
+        let reflectors: Vec<_> = reflectors
             .map(|node| (node.name.clone(), node.internal_ips.clone()))
             .collect();
         if reflectors.is_empty() {
-            return Err(format!("zone {zone} has no reflector"));
+            return Err(format!(
+                "no Node of zone {zone} is known that is a reflector"
+            ));
         }
+        let peer = cluster
+            .peers()
+            .find(|peer| is_of_cores(peer, &zone, of_zone.as_number));
         Ok(Fabric {
             as_number: of_zone.as_number,
             node_cidrs: of_zone.node_cidrs.clone(),
             reflectors,
-            port: 179,
-            hold_seconds: 30,
-            long_lived_stale_seconds: 86_400,
-            password_secret: None,
+            port: config.reflectors.listen_port,
+            hold_seconds: peer
+                .and_then(|peer| peer.hold_seconds)
+                .unwrap_or(config.timers.hold_seconds),
+            long_lived_stale_seconds: config.graceful_restart.long_lived_stale_seconds,
+            peer: peer.map(|peer| peer.name.clone()),
+            password_secret: peer.and_then(|peer| peer.password_secret.clone()),
             zone,
         })
     }
@@ -156,6 +169,13 @@ impl Fabric {
     }
 }
 
+/// Whether a BGPPeer is of the cores of a zone: the reflectors have it, and it is no node of ours.
+fn is_of_cores(peer: &BgpPeer, zone: &Zone, as_number: u32) -> bool {
+    let of_zone = peer.zone.as_ref().is_none_or(|of| of == zone);
+    let of_as = peer.as_number.is_none_or(|of| of == as_number);
+    of_zone && of_as && peer.nodes == Nodes::Reflectors && !matches!(peer.at, At::Selected(_))
+}
+
 /// A sample for a core switch.
 pub fn core(flavour: Flavour, fabric: &Fabric) -> String {
     match flavour {
@@ -175,6 +195,10 @@ fn preamble(fabric: &Fabric, (comment, language): (&str, &str), run: Run) -> Str
         "No aggregate here: the reflectors announce the zone's, and say no-export of what is inside."
             .into(),
     ];
+    lines.push(match &fabric.peer {
+        Some(peer) => format!("The reflectors speak with it by BGPPeer {peer}."),
+        None => "The reflectors speak with it once a BGPPeer has its address.".to_owned(),
+    });
     if let Some(secret) = &fabric.password_secret {
         lines.push(format!("KEY stands for the key of Secret {secret}."));
     }

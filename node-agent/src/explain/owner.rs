@@ -128,7 +128,7 @@ fn pod(inputs: &Inputs<'_>, chosen: Option<&Entry>) -> Option<Holder> {
     Some(Holder::Pod { pod, zone })
 }
 
-/// The node that has it among its InternalIPs: this one, or one that says so in a Block.
+/// The node that has it among its InternalIPs: by its Node where that is known, else by a Block.
 fn node(inputs: &Inputs<'_>) -> Option<Holder> {
     let Inputs {
         address,
@@ -137,8 +137,14 @@ fn node(inputs: &Inputs<'_>) -> Option<Holder> {
         ..
     } = *inputs;
     let has = |ips: &[IpAddr]| ips.contains(&address);
-    if cluster.node(me).is_some_and(|node| has(&node.internal_ips)) {
-        let (node, zone) = (me.clone(), zone_of_mine(inputs));
+    if let Some(node) = cluster.nodes().find(|node| has(&node.internal_ips)) {
+        let label = || node.zone(&cluster.config().zone_label).ok();
+        let zone = if node.name == *me {
+            zone_of_mine(inputs)
+        } else {
+            label()
+        };
+        let node = node.name.clone();
         return Some(Holder::Node { node, zone });
     }
     let block = cluster.blocks().find(|block| has(&block.node_ips))?;

@@ -1,9 +1,13 @@
+use crate::make;
+use gingham_agent::config::ZoneConfig;
+use gingham_agent::manifest::parse;
+use gingham_agent::objects::{Kind, Node, Object};
 use gingham_agent::sample::{Fabric, Flavour, core};
 use gingham_model::NodeName;
 use std::net::IpAddr;
 
 /// Zone z1 of the lab.
-pub(crate) fn fabric() -> Fabric {
+fn fabric() -> Fabric {
     let reflector = |name: &str, addresses: [&str; 2]| -> (NodeName, Vec<IpAddr>) {
         let addresses = addresses.map(|address| address.parse().unwrap());
         (name.parse().unwrap(), addresses.to_vec())
@@ -21,6 +25,7 @@ pub(crate) fn fabric() -> Fabric {
         port: 179,
         hold_seconds: 30,
         long_lived_stale_seconds: 86_400,
+        peer: None,
         password_secret: None,
     }
 }
@@ -116,6 +121,78 @@ fn what_the_lab_does_not_run_says_so() {
     }
 }
 
+fn node(name: &str, zone: &str, labels: &[&str]) -> Node {
+    let mut node = make::node(name, &["10.1.0.11", "fd00:1::11"]);
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    node.labels = labels.iter().map(|key| label(key, "")).collect();
+    node.labels
+        .extend([label("topology.kubernetes.io/zone", zone)]);
+    node
+}
+
+/// What an agent knows is what the sample is made of.
+#[test]
+fn a_fabric_is_that_of_the_zone() {
+    const MASTER: &str = "node-role.kubernetes.io/control-plane";
+    let mut cluster = make::cluster(&[]);
+    let unknown = Fabric::of(&cluster, &make::me()).unwrap_err();
+    assert_eq!(unknown, "RoutingConfig default: spec.zones has no zone z1");
+    make::edit_config(&mut cluster, |config| {
+        let zone = ZoneConfig {
+            as_number: 64601,
+            node_cidrs: Vec::new(),
+        };
+        config.zones = [("z1".parse().unwrap(), zone)].into();
+        config.timers.hold_seconds = 9;
+        config.reflectors.listen_port = 1179;
+    });
+    let alone = Fabric::of(&cluster, &make::me()).unwrap_err();
+    assert_eq!(alone, "no Node of zone z1 is known that is a reflector");
+    for node in [
+        node("m1", "z1", &[MASTER]),
+        node(
+            "i1",
+            "z1",
+            &["node-restriction.kubernetes.io/gingham-ingress"],
+        ),
+        node("m9", "z2", &[MASTER]),
+    ] {
+        cluster.apply(make::apply(Object::Node(node)));
+    }
+    let fabric = Fabric::of(&cluster, &make::me()).unwrap();
+    let names: Vec<&str> = fabric
+        .reflectors
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["m1"]);
+    assert_eq!(
+        (fabric.port, fabric.hold_seconds, &fabric.peer),
+        (1179, 9, &None)
+    );
+    assert!(core(Flavour::Frr, &fabric).contains("once a BGPPeer has its address"));
+
+    let text = |zone: &str| {
+        format!(
+            "{{apiVersion: gingham.dev/v1alpha1, kind: BGPPeer, metadata: {{name: core-{zone}}}, spec: \
+             {{zone: {zone}, peerIP: 10.1.0.1, holdSeconds: 6, passwordSecret: keys}}}}"
+        )
+    };
+    for zone in ["z2", "z1"] {
+        let name = format!("core-{zone}");
+        let parsed = parse(Kind::BgpPeer, &name, &text(zone)).unwrap();
+        cluster.apply(make::apply(parsed.object));
+    }
+    let fabric = Fabric::of(&cluster, &make::me()).unwrap();
+    assert_eq!(fabric.hold_seconds, 6);
+    let text = core(Flavour::Frr, &fabric);
+    assert!(text.contains("by BGPPeer core-z1.\n"), "{text}");
+    assert!(
+        text.contains("KEY stands for the key of Secret keys.\n"),
+        "{text}"
+    );
+}
+
 /// A fabric of one family, with a key and without long-lived stale routes.
 #[test]
 fn what_is_not_there_is_not_said() {
@@ -124,7 +201,7 @@ fn what_is_not_there_is_not_said() {
         addresses.retain(IpAddr::is_ipv4);
     }
     fabric.long_lived_stale_seconds = 0;
-    fabric.password_secret = Some("bgp".to_owned());
+    fabric.password_secret = Some("bgp".parse().unwrap());
     for flavour in FLAVOURS {
         let text = core(flavour, &fabric);
         let lines = said(&text);

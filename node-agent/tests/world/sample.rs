@@ -29,7 +29,8 @@ fn fabric() -> Fabric {
         port: 1179,
         hold_seconds: 30,
         long_lived_stale_seconds: 86_400,
-        password_secret: Some("bgp".to_owned()),
+        peer: None,
+        password_secret: Some("bgp".parse().unwrap()),
     }
 }
 
