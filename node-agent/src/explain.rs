@@ -24,6 +24,7 @@ use gingham_bgp::speaker::report::PrefixReport;
 use gingham_model::{NodeName, Owner, Prefix, RouteProtocol};
 use gingham_netlink::fib::{Entry, Leads, Lookup};
 use gingham_netlink::{Error, Socket};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -161,7 +162,9 @@ fn leads(leads: &Leads, links: &Links) -> String {
     match leads {
         Leads::Here => "this host".to_owned(),
         Leads::Many => "broadcast or multicast".to_owned(),
-        Leads::Nowhere(errno) => format!("nowhere: {}", errno.desc()),
+        Leads::Nowhere(Errno::EACCES) => "prohibit".to_owned(),
+        Leads::Nowhere(Errno::EINVAL) => "blackhole".to_owned(),
+        Leads::Nowhere(_) => "unreachable".to_owned(),
         Leads::NextTable => "the next table".to_owned(),
         Leads::Out(ways) => {
             let ways = ways.iter().map(|way| match way.via {

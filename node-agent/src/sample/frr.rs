@@ -29,9 +29,7 @@ pub(super) fn core(fabric: &Fabric) -> String {
     for family in fabric.families() {
         text += &exchange(fabric, family);
     }
-    text += "exit\n";
-    // The link-local next hop of a neighbour would do as well, and no table shows it as what it is.
-    text + "route-map global permit 10\n set ipv6 next-hop prefer-global\nexit\n"
+    text + "exit\n"
 }
 
 fn group(family: Family) -> &'static str {
@@ -76,9 +74,6 @@ fn exchange(fabric: &Fabric, family: Family) -> String {
         text,
         "  neighbor {group} activate\n  neighbor {group} next-hop-self\n"
     );
-    if family == Family::V6 {
-        let _ = writeln!(text, "  neighbor {group} route-map global in");
-    }
     let _ = write!(
         text,
         "  maximum-paths {MULTIPATH}\n  maximum-paths ibgp {MULTIPATH}\n exit-address-family\n"

@@ -18,12 +18,12 @@ pub(super) fn core(fabric: &Fabric) -> String {
          set policy-options policy-statement gingham-outward term external then accept\n",
         fabric.as_number
     );
+    let term = "set policy-options policy-statement gingham-outward term subnets";
     for subnet in &fabric.node_cidrs {
-        let term = "set policy-options policy-statement gingham-outward term subnets";
-        let _ = writeln!(
-            text,
-            "{term} from route-filter {subnet} exact\n{term} then accept"
-        );
+        let _ = writeln!(text, "{term} from route-filter {subnet} exact");
+    }
+    if !fabric.node_cidrs.is_empty() {
+        let _ = writeln!(text, "{term} then accept");
     }
     for family in fabric.families() {
         text += &group(fabric, family);
