@@ -13,11 +13,13 @@ neighbours:
   - {name: core1, address: 10.0.0.2, asn: 64513, import: all}
   - {name: node1, address: 10.0.0.3, asn: 64512, role: client, families: {IPv4: {maxPrefixes: {count: 9}}}}
 ranges:
-  - {name: nodes, prefix: 10.1.0.0/16, asn: 64512, password: "1"}
+  - {name: nodes, prefix: 10.1.0.0/16, asn: 64512, password: "1", scope: node}
 filters:
-  all: {rules: [{name: ten, prefixes: [{prefix: 10.0.0.0/8}], then: accept, actions: [{prepend: {asn: 64512, count: 1}}]}]}
+  all: {rules: [{name: ten, prefixes: [{prefix: 10.0.0.0/8}], then: accept, actions: [{prepend: {asn: 64512, count: 1}}]}], next: {rules: [{name: all, provenance: [zone, outside], then: accept}]}}
 announce:
   - {prefix: 10.2.0.0/24}
+  - {prefix: 10.64.0.0/16, when: contributed}
+territory: {node: m1, blocks: {10.65.0.0/24: {node: m1, addresses: [10.1.0.1, 'fd00:1::1']}}}
 "#;
 
 fn read(yaml: &str) -> Result<Config, String> {
@@ -300,6 +302,45 @@ fn what_filters_ask_and_do() {
         (
             |c| rule(c).then = crate::policy::Verdict::Reject,
             "filters[all].rules[ten].actions: a rule that rejects changes nothing, but has 1 actions",
+        ),
+    ]);
+}
+
+#[test]
+fn filters_behind_others_and_the_territory() {
+    fn block(c: &mut Config, block: &str, address: &str) {
+        let holder = Holder {
+            node: "w1".to_owned().try_into().unwrap(),
+            addresses: vec![ip(address)],
+        };
+        c.territory.blocks.insert(block.parse().unwrap(), holder);
+    }
+    all_refused(&[
+        (
+            |c| {
+                let name = FilterName("all".into());
+                let mut next = c.filters[&name].clone();
+                next.rules[0].name.clear();
+                c.filters.get_mut(&name).unwrap().next = Some(Box::new(next));
+            },
+            "filters[all].next.rules[0].name: is empty",
+        ),
+        (
+            |c| {
+                for text in [
+                    "10.64.0.0/24",
+                    "10.64.0.64/26",
+                    "10.64.1.0/24",
+                    "10.63.0.0/16",
+                ] {
+                    block(c, text, "10.0.0.9");
+                }
+            },
+            "territory.blocks[10.64.0.64/26]: shares addresses with the block 10.64.0.0/24",
+        ),
+        (
+            |c| block(c, "10.64.0.0/24", "0.0.0.0"),
+            "territory.blocks[10.64.0.0/24].addresses: 0.0.0.0 is no address of a host: it is unspecified",
         ),
     ]);
 }

@@ -194,6 +194,33 @@ proptest! {
     }
 
     #[test]
+    fn a_filter_behind_another_is_one_after_the_other(
+        first in some_filter(), second in some_filter(), third in some_filter(),
+        prefix in some_prefix(), attributes in some_attributes(),
+    ) {
+        let filters = [first, second, third];
+        let mut expected = Ok(attributes.clone());
+        for filter in &filters {
+            expected = expected.and_then(|so_far| match filter.decide(&subject(prefix, &so_far)) {
+                Decision::Accept => Ok(so_far),
+                Decision::Change(changed) => Ok(*changed),
+                Decision::Reject(rule) => Err(rule),
+            });
+        }
+        let behind = |next, filter| Some(Box::new(Filter { next, ..filter }));
+        let chain = filters.into_iter().rev().fold(None, behind).unwrap();
+        let decided = match chain.decide(&subject(prefix, &attributes)) {
+            Decision::Accept => Ok(attributes),
+            Decision::Change(changed) => {
+                prop_assert_ne!(&*changed, &attributes);
+                Ok(*changed)
+            }
+            Decision::Reject(rule) => Err(rule),
+        };
+        prop_assert_eq!(decided, expected);
+    }
+
+    #[test]
     fn a_range_holds_what_its_lengths_say(range in some_range(), prefix in some_prefix()) {
         let own = range.prefix.length();
         let least = range.min_length.unwrap_or(own);

@@ -52,6 +52,9 @@ fn conditions_hold_or_not() {
         ("prefixes: [{prefix: '::/0'}, {prefix: 10.64.3.0/24}]", true),
         ("originNodes: [w2, w1]", true),
         ("originNodes: [w2]", false),
+        ("provenance: [zone]", true),
+        ("provenance: [own, zone]", true),
+        ("provenance: [own, outside]", false),
         ("communities: [no-export]", true),
         ("communities: ['64512:7', '64512:8']", true),
         ("communities: ['64512:8']", false),
@@ -140,6 +143,50 @@ fn a_refusal_names_its_rule() {
     let plain = Attributes::originated("10.1.0.11".parse().unwrap());
     assert_eq!(decide(yaml, &plain), Decision::Accept);
     assert_eq!(decide("rules: []", &plain), Decision::Reject(None));
+}
+
+#[test]
+fn the_next_filter_sees_what_the_first_let_through_and_how() {
+    let first = |next: &str| {
+        format!(
+            "rules: [{{name: first, originNodes: [w1], then: accept, actions: [{{setMed: 1}}, {{addCommunity: '64512:9'}}]}}]
+next: {next}"
+        )
+    };
+    let marked = Attributes {
+        med: Some(1),
+        ..path().with_community(Community(64512 << 16 | 9))
+    };
+    let table = [
+        (
+            "{otherwise: accept}",
+            Decision::Change(Box::new(marked.clone())),
+        ),
+        ("{}", Decision::Reject(None)),
+        (
+            "{rules: [{name: second, communities: ['64512:9'], then: reject}], otherwise: accept}",
+            Decision::Reject(Some("second".into())),
+        ),
+        (
+            "{rules: [{name: second, communities: ['64512:9'], then: accept, actions: [{setMed: 2}]}]}",
+            Decision::Change(Box::new(Attributes {
+                med: Some(2),
+                ..marked
+            })),
+        ),
+    ];
+    for (next, expected) in table {
+        assert_eq!(decide(&first(next), &path()), expected, "{next}");
+    }
+    let undone = "{name: undo, then: accept, actions: [{removeCommunity: '64512:9'}, {setMed: 0}]}";
+    let plain = Attributes {
+        med: Some(0),
+        ..path()
+    };
+    let there_and_back = first(&format!("{{rules: [{undone}]}}"));
+    assert_eq!(decide(&there_and_back, &plain), Decision::Accept);
+    let refused = "otherwise: reject\nnext: {otherwise: accept}";
+    assert_eq!(decide(refused, &path()), Decision::Reject(None));
 }
 
 #[test]

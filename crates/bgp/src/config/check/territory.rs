@@ -1,24 +1,21 @@
 //! Blocks of the zone.
 
 use super::faults::address;
-use super::{at, under};
 use crate::config::{ConfigError, ConfigFault, Territory};
 
 /// In the order of prefixes a block comes right before those inside it.
 pub(super) fn faults(territory: &Territory) -> impl Iterator<Item = ConfigError> + '_ {
     let before = std::iter::once(None).chain(territory.blocks.keys().map(Some));
-    territory
-        .blocks
-        .iter()
-        .zip(before)
-        .flat_map(|((block, holder), before)| {
-            let overlap = before
-                .filter(|before| before.covers(*block))
-                .map(|before| ConfigFault::Overlap(*before));
-            let path = format!("territory.blocks[{block}]");
-            let addresses = holder.addresses.iter();
-            let addresses = addresses.filter_map(|one| at("addresses", address(*one)));
-            let overlap = at(path.as_str(), overlap);
-            overlap.into_iter().chain(under(path, addresses))
+    let blocks = territory.blocks.iter().zip(before);
+    blocks.flat_map(|((block, holder), before)| {
+        let around = before.filter(|before| before.covers(*block));
+        let overlap = around.map(|around| ("", ConfigFault::Overlap(*around)));
+        let addresses = holder.addresses.iter().filter_map(|one| address(*one));
+        let addresses = addresses.map(|fault| (".addresses", fault));
+        let faults = overlap.into_iter().chain(addresses);
+        faults.map(move |(field, fault)| ConfigError {
+            field: format!("territory.blocks[{block}]{field}"),
+            fault,
         })
+    })
 }
