@@ -61,7 +61,7 @@ impl Hearing {
         let expected = config.neighbours.iter().filter(speaks);
         let heard = |neighbour: &&Neighbour| self.heard.contains(&(neighbour.name.clone(), family));
         let (heard, unheard): (Vec<&Neighbour>, Vec<&Neighbour>) = expected.partition(heard);
-        if unheard.is_empty() && !heard.is_empty() {
+        if unheard.is_empty() {
             return None;
         }
         let restart = u32::from(config.graceful_restart.restart_seconds);
@@ -72,13 +72,10 @@ impl Hearing {
         let names: Vec<&str> = unheard.iter().map(|one| one.name.as_str()).collect();
         Some(Wait {
             until: self.since + Duration::from_secs(seconds.into()),
-            reason: match names.is_empty() {
-                true => format!("nobody to hear {family} prefixes from"),
-                false => format!(
-                    "{} has yet to say which {family} prefixes it has",
-                    names.join(", ")
-                ),
-            },
+            reason: format!(
+                "{} has yet to say which {family} prefixes it has",
+                names.join(", ")
+            ),
         })
     }
 }

@@ -77,6 +77,10 @@ impl Part {
         kept: &Kept,
     ) -> Result<(Self, Vec<String>), String> {
         let (node, zone) = cluster.identity(me)?;
+        // A kubelet that starts may have none for a moment.
+        if node.internal_ips.is_empty() {
+            return Err(format!("Node {me} has no InternalIP"));
+        }
         let mut notices = Vec::new();
         let asn = asn(cluster, &zone, kept, &mut notices)?;
         let reflectors = reflectors(cluster, &zone, kept, &mut notices);
@@ -143,15 +147,19 @@ fn reflectors(
     let here = |node: &&Node| {
         node.is_reflector() && node.zone(&label).is_ok_and(|labelled| labelled == *zone)
     };
-    let labelled = cluster.nodes().filter(here).map(|node| Reflector {
-        name: node.name.clone(),
-        addresses: node.internal_ips.clone(),
+    let before = kept.reflectors(zone).to_vec();
+    let labelled = cluster.nodes().filter(here).map(|node| {
+        let known = before.iter().find(|known| known.name == node.name);
+        let lost = known.filter(|_| node.internal_ips.is_empty());
+        lost.cloned().unwrap_or_else(|| Reflector {
+            name: node.name.clone(),
+            addresses: node.internal_ips.clone(),
+        })
     });
     let labelled: Vec<Reflector> = labelled.collect();
     if !labelled.is_empty() {
         return labelled;
     }
-    let before = kept.reflectors(zone).to_vec();
     let names: Vec<&str> = before.iter().map(|one| one.name.as_str()).collect();
     notices.push(match names.is_empty() {
         true => format!("zone {zone} has no reflector: no Node of it is labelled as one"),

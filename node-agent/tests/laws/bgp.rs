@@ -279,6 +279,16 @@ fn the_reflector_set_never_becomes_empty() {
 }
 
 #[test]
+fn addresses_that_are_gone_for_a_moment_end_no_session() {
+    let mut world = World::new();
+    let before = world.follow();
+    world.cluster.apply(apply(Object::Node(reflector("m1", &[]))));
+    assert_eq!(world.follow().config, before.config);
+    world.cluster.apply(apply(Object::Node(node("w1", &[]))));
+    assert_eq!(world.derive().unwrap_err(), "Node w1 has no InternalIP");
+}
+
+#[test]
 fn a_core_is_found_by_address_by_selector_and_by_default_gateway() {
     let mut world = World::reflecting();
     world.put(
@@ -487,6 +497,10 @@ fn a_family_is_heard_out_by_all_or_in_time() {
     let pending = |hearing: &Hearing, now| -> Vec<Family> {
         hearing.pending(&config, now).into_keys().collect()
     };
+    // Who has no neighbour has nothing to wait for.
+    let mut alone = config.clone();
+    alone.neighbours.clear();
+    assert_eq!(hearing.pending(&alone, start), BTreeMap::new());
     // Nobody: for as long as stale routes are kept.
     assert_eq!(pending(&hearing, after(long - 1)), Family::ALL);
     assert_eq!(pending(&hearing, after(long)), []);
