@@ -10,22 +10,21 @@ mod tests;
 
 use super::calendar::Calendar;
 use super::deferral::Deferral;
-use super::import::Customs;
 use super::known::Known;
 use super::learned::Shared;
 use super::peer::{self, Beginning, Origin, Peer, Session, Wanted};
-use super::sessions::{Board, Heard};
+use super::sessions::Board;
 use super::spread::Spread;
 use crate::attributes::Interner;
-use crate::config::{Announcement, Config, Excess, Settings};
+use crate::config::{Announcement, Config, Settings};
 use crate::export::Cursor;
-use crate::rib::{Import, Rib};
-use crate::session::{Action, ConnectionId, Ends, Event, Farewell, Negotiated};
-use crate::wire::{Reach, RefreshPart, Update};
+use crate::rib::Rib;
+use crate::session::{Action, ConnectionId, Ends, Event, Negotiated};
+use crate::wire::RefreshPart;
 use crate::{Moment, PeerId, wire};
 use bytes::Bytes;
 use gingham_model::{Family, NodeName, Prefix};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// What the rim is to do.
@@ -219,27 +218,6 @@ impl Core {
         self.spread.flush(&self.rib, &changed, &self.learned)
     }
 
-    /// Lets whoever waits for sessions know how they stand, once all that came before was told.
-    pub(super) fn publish(&mut self) {
-        if !self.has_news() {
-            self.sessions.publish();
-        }
-    }
-
-    /// Something happened to a session.
-    pub(super) fn note_session(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get(&id)
-            && let Origin::Configured(..) = peer.origin
-        {
-            let session = peer.session.as_ref();
-            let heard = Heard {
-                established: session.is_some(),
-                ended: session.map_or_else(BTreeSet::new, |session| session.ended.clone()),
-            };
-            self.sessions.note(&peer.name, Some(heard));
-        }
-    }
-
     /// Lets a peer that was cut off from its log follow it again.
     pub(super) fn catch_up(&mut self, id: PeerId, family: Family, cursor: &mut Cursor) {
         let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
@@ -317,79 +295,6 @@ impl Core {
         }
     }
 
-    fn update(&mut self, now: Moment, id: PeerId, update: Update) {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
-        };
-        peer.counters.updates_in += 1;
-        for fault in &update.faults {
-            peer.counters.fault(fault.disposition);
-            tracing::warn!(
-                peer = peer.name,
-                attribute = fault.attribute,
-                disposition = ?fault.disposition,
-                detail = fault.detail,
-                "malformed attribute"
-            );
-        }
-        for nlri in &update.withdrawn {
-            self.rib.withdraw(id, *nlri);
-        }
-        for reach in update.announced {
-            self.announced(id, reach);
-        }
-        if let Some(family) = update.end_of_rib {
-            self.end_of_rib(id, family);
-        }
-        self.check_limits(now, id);
-    }
-
-    fn announced(&mut self, id: PeerId, reach: Reach) {
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let Some(session) = &peer.session else {
-            return;
-        };
-        let customs = customs(&self.config, peer, &session.negotiated);
-        let received = self.interner.intern(reach.attributes);
-        let mut refused = Vec::new();
-        for nlri in reach.nlri {
-            let path = customs.admit(&mut self.interner, nlri, &received);
-            if let Import::Refused(refusal) = &path.import {
-                refused.push(refusal.clone());
-            }
-            self.rib.update(nlri.prefix, path);
-        }
-        if let Some(peer) = self.peers.get_mut(&id) {
-            refused.iter().for_each(|why| peer.counters.refuse(why));
-        }
-    }
-
-    /// Max-prefix (RFC 4486): the session ends, or the log says so. While what a restart left waits to
-    /// be confirmed, there may be as much again.
-    fn check_limits(&mut self, now: Moment, id: PeerId) {
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let families = peer::families(&peer.settings, peer.address);
-        for (family, settings) in families {
-            let Some(limit) = settings.max_prefixes else {
-                continue;
-            };
-            let held = self.rib.count(id, family);
-            let times = 1 + usize::from(self.is_retained(id, family));
-            if held <= times * limit.count as usize {
-                continue;
-            }
-            tracing::warn!(peer = peer.name, %family, held, limit = limit.count, "too many prefixes");
-            if limit.then == Excess::Reset {
-                let farewell = Farewell::MaxPrefixes(family, limit.count);
-                return self.event(now, id, &Event::Stop(farewell));
-            }
-        }
-    }
-
     /// Asks a peer for its routes again. `false` when it cannot be asked.
     pub(super) fn ask_again(&mut self, id: PeerId) -> bool {
         let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
@@ -415,21 +320,5 @@ impl Core {
         let due = peer.deadline();
         self.calendar.move_to(id, peer.due, due);
         peer.due = due;
-    }
-}
-
-/// What decides on a peer's paths.
-pub(super) fn customs<'a>(
-    config: &'a Config,
-    peer: &'a Peer,
-    negotiated: &'a Negotiated,
-) -> Customs<'a> {
-    let name = peer.settings.import.as_ref();
-    Customs {
-        config,
-        negotiated,
-        source: &peer.source,
-        filter: name.and_then(|name| config.filters.get(name)),
-        settings: &peer.settings,
     }
 }

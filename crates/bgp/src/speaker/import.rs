@@ -1,5 +1,6 @@
 //! What becomes of a path a peer announces: taken as it is, changed, or kept out with a reason.
 
+use super::peer::Peer;
 use super::scope::Claim;
 use crate::attributes::{Attributes, Community, Interned, Interner};
 use crate::config::{Config, Settings};
@@ -13,14 +14,26 @@ use std::sync::Arc;
 
 /// What import looks at besides the path.
 pub(super) struct Customs<'a> {
-    pub(super) config: &'a Config,
-    pub(super) negotiated: &'a Negotiated,
-    pub(super) source: &'a Arc<Source>,
-    pub(super) filter: Option<&'a Filter>,
-    pub(super) settings: &'a Settings,
+    config: &'a Config,
+    negotiated: &'a Negotiated,
+    source: &'a Arc<Source>,
+    filter: Option<&'a Filter>,
+    settings: &'a Settings,
 }
 
-impl Customs<'_> {
+impl<'a> Customs<'a> {
+    /// What decides on the paths of a peer, in a session that agreed on this.
+    pub(super) fn of(config: &'a Config, peer: &'a Peer, negotiated: &'a Negotiated) -> Self {
+        let name = peer.settings.import.as_ref();
+        Customs {
+            config,
+            negotiated,
+            source: &peer.source,
+            filter: name.and_then(|name| config.filters.get(name)),
+            settings: &peer.settings,
+        }
+    }
+
     /// Decides on one path: what no filter can allow, then the scope of the peer, then its filter.
     pub(super) fn admit(&self, interner: &mut Interner, nlri: Nlri, received: &Interned) -> Path {
         let claim = Claim {

@@ -1,6 +1,6 @@
 //! The loop: what the sockets say goes to the core, what the core wants goes to the sockets.
 
-use super::connection::{Connection, LAST_WORDS, News};
+use super::connection::{Connection, News};
 use super::core::{Core, Effect};
 use super::doors::{Arrival, Closed, Doors, connect, ends, kind};
 use super::handle::{Command, CommandError, Handle, Started};
@@ -17,17 +17,13 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
 
 /// News taken in one go, before anything is written.
 const BATCH: usize = 512;
-/// How often connections are looked at that have yet to take what there is.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
 /// What a speaker starts with besides its configuration.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -102,9 +98,9 @@ struct Sources {
     arrivals: mpsc::Receiver<Arrival>,
 }
 
-struct Live {
+pub(super) struct Live {
     peer: PeerId,
-    connection: Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     reader: AbortHandle,
     /// Octets written that are in the peer's counters already.
     counted: u64,
@@ -120,11 +116,11 @@ impl Live {
     }
 }
 
-struct Speaker {
+pub(super) struct Speaker {
     began: Instant,
-    core: Core,
-    connections: HashMap<ConnectionId, Live>,
-    doors: Doors,
+    pub(super) core: Core,
+    pub(super) connections: HashMap<ConnectionId, Live>,
+    pub(super) doors: Doors,
     news: mpsc::Sender<News>,
     arrivals: mpsc::Sender<Arrival>,
     last_connection: u64,
@@ -133,9 +129,9 @@ struct Speaker {
     dealt_with: Vec<oneshot::Sender<()>>,
     recorder: Option<Recorder>,
     /// Dials and readers: gone when the speaker is.
-    tasks: JoinSet<()>,
+    pub(super) tasks: JoinSet<()>,
     /// Connections that have yet to say their last words.
-    closing: JoinSet<()>,
+    pub(super) closing: JoinSet<()>,
 }
 
 impl Speaker {
@@ -192,7 +188,7 @@ impl Speaker {
         Ok(())
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         Moment::after_start(self.began.elapsed())
     }
 
@@ -225,7 +221,7 @@ impl Speaker {
         self.core.publish();
     }
 
-    fn pump_all(&mut self) {
+    pub(super) fn pump_all(&mut self) {
         let pumped = self.connections.iter();
         let behind: Vec<ConnectionId> = pumped
             .filter(|(_, live)| live.connection.pump())
@@ -236,7 +232,7 @@ impl Speaker {
         }
     }
 
-    fn carry_out_one(&mut self, effect: Effect) {
+    pub(super) fn carry_out_one(&mut self, effect: Effect) {
         match effect {
             Effect::Dial(peer) => self.dial(peer),
             Effect::Send(id, frame) => self.with(id, |connection| {
@@ -397,41 +393,6 @@ impl Speaker {
             // The loop has ended when nobody hears this.
             let _ = arrivals.send(Arrival::Dialled(id, outcome)).await;
         });
-    }
-
-    /// Says goodbye to everybody and waits until it is written, for six seconds at most. What was to be
-    /// told comes before it, unless peers are to notice nothing.
-    async fn end(mut self, farewell: &Farewell) {
-        self.doors.close().await;
-        if *farewell != Farewell::Restart {
-            self.core.flush();
-            // Whoever takes it slower than that hears the goodbye alone.
-            let _ = timeout(LAST_WORDS, self.written()).await;
-        }
-        let now = self.now();
-        let peers: Vec<PeerId> = self.core.peers.keys().copied().collect();
-        for peer in peers {
-            self.core.event(now, peer, &Event::Stop(farewell.clone()));
-        }
-        for effect in std::mem::take(&mut self.core.effects) {
-            if let Effect::Send(..) | Effect::Close(_) = effect {
-                self.carry_out_one(effect);
-            }
-        }
-        self.tasks.shutdown().await;
-        while self.closing.join_next().await.is_some() {}
-    }
-
-    /// Until every connection has taken what there is for it.
-    async fn written(&mut self) {
-        loop {
-            self.pump_all();
-            let mut live = self.connections.values();
-            if !live.any(|live| live.connection.owes()) {
-                return;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! How sessions with configured neighbours stand, for whoever waits for them.
 
+use super::core::Core;
+use super::peer::Origin;
+use crate::PeerId;
 use gingham_model::Family;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
@@ -76,5 +79,28 @@ impl Board {
             }
             modified
         });
+    }
+}
+
+impl Core {
+    /// Lets whoever waits for sessions know how they stand, once all that came before was told.
+    pub(super) fn publish(&mut self) {
+        if !self.has_news() {
+            self.sessions.publish();
+        }
+    }
+
+    /// Something happened to a session.
+    pub(super) fn note_session(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get(&id)
+            && let Origin::Configured(..) = peer.origin
+        {
+            let session = peer.session.as_ref();
+            let heard = Heard {
+                established: session.is_some(),
+                ended: session.map_or_else(BTreeSet::new, |session| session.ended.clone()),
+            };
+            self.sessions.note(&peer.name, Some(heard));
+        }
     }
 }

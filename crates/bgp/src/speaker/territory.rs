@@ -1,6 +1,7 @@
 //! The zone as the core knows it: which node is where, and what changes when blocks do.
 
-use super::core::{Core, customs};
+use super::core::Core;
+use super::import::Customs;
 use super::peer::Peer;
 use crate::PeerId;
 use crate::config::{Scope, Settings, Territory};
@@ -69,7 +70,7 @@ impl Core {
         let Some(agreed) = peer.agreed() else {
             return;
         };
-        let customs = customs(&self.config, peer, agreed);
+        let customs = Customs::of(&self.config, peer, agreed);
         let interner = &mut self.interner;
         self.rib.reimport(id, &mut |prefix, path| {
             customs.again(interner, prefix, path)
@@ -82,7 +83,9 @@ impl Core {
             let peer = peers.get(&path.source.peer).filter(|peer| is_bound(peer));
             let agreed = peer.and_then(|peer| Some((peer, peer.agreed()?)));
             match agreed {
-                Some((peer, agreed)) => customs(config, peer, agreed).again(interner, prefix, path),
+                Some((peer, agreed)) => {
+                    Customs::of(config, peer, agreed).again(interner, prefix, path)
+                }
                 None => path.clone(),
             }
         });

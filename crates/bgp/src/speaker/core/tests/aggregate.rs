@@ -1,6 +1,7 @@
 //! Aggregates: announced as long as a part of them is held from a node of the zone, and no longer.
 
 use super::lab::{Lab, long_lived, open};
+use crate::rib::Provenance;
 use crate::session::ConnectionId;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -60,6 +61,21 @@ fn an_aggregate_comes_with_its_first_part_and_goes_with_its_last() {
     let mut told = lab.heard(core);
     told.sort();
     assert_eq!(told, ["not 10.64.0.0/16", "not 10.64.10.0/24"]);
+}
+
+#[test]
+fn a_block_that_is_all_of_an_aggregate_is_a_part_of_it() {
+    let mut lab = Lab::new(&yaml(&["10.64.9.0/24"], None));
+    let nine = node(&mut lab, 9, false);
+    lab.announce(nine, &["10.64.9.0/24"]);
+    let own = |lab: &Lab| {
+        let best = lab.core.rib.select("10.64.9.0/24".parse().unwrap());
+        best.best()
+            .is_some_and(|best| best.provenance == Provenance::Own)
+    };
+    assert!(own(&lab));
+    lab.withdraw(nine, &["10.64.9.0/24"]);
+    assert!(!own(&lab));
 }
 
 #[test]
