@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Prefixes from outside the zone whose next hops changed since they were last asked for; empty next hops
-/// for one that is gone, or whose best path is not from outside. A prefix that changed often is in here once, so that a slow reader costs no memory.
+/// for one that is gone, or whose best path is not from outside. A prefix that changed often is in here
+/// once, so that a slow reader costs no memory.
 pub type Changes = BTreeMap<Prefix, Vec<IpAddr>>;
 
 /// The reading end.

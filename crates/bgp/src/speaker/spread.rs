@@ -68,8 +68,8 @@ impl Spread {
         }
     }
 
-    /// Tells every group, and whoever follows the RIB, what changed in it: these prefixes. Whether there is something
-    /// to write.
+    /// Tells every group, and whoever follows the RIB, what changed in it: these prefixes. Whether there
+    /// is something to write.
     pub(super) fn flush(&mut self, rib: &Rib, changed: &[Prefix], learned: &Shared) -> bool {
         let mut decided = Vec::new();
         for &prefix in changed {
