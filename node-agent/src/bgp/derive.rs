@@ -354,7 +354,7 @@ impl Zone<'_> {
         let holders = fit.map(|((cidr, block), _)| {
             let holder = Holder {
                 node: block.node.clone(),
-                addresses: block.node_ips.clone(),
+                addresses: hosts(&block.node_ips),
             };
             (*cidr, holder)
         });
@@ -363,4 +363,10 @@ impl Zone<'_> {
             blocks: holders.collect(),
         }
     }
+}
+
+/// The addresses a host can have: a Block object holds what some node wrote.
+fn hosts(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let is_host = |ip: &IpAddr| Prefix::host(*ip).reserved().is_none();
+    addresses.iter().copied().filter(is_host).collect()
 }

@@ -88,6 +88,7 @@ struct Running {
     connected: Vec<Prefix>,
     hearing: Hearing,
     sessions: watch::Receiver<Sessions>,
+    news: Arc<speaker::Learned>,
     learned: Arc<Mutex<Learned>>,
     /// Carry on what it learns and hears, for as long as it runs.
     _readers: JoinSet<()>,
@@ -170,11 +171,14 @@ impl Bgp {
         let Some(running) = &mut self.running else {
             return Learned::nothing_yet("no BGP speaker runs");
         };
-        // In this order: what is heard out has been learned before.
         running.hearing.hear(&running.sessions.borrow_and_update());
+        let mut learned = lock(&running.learned);
+        // Who is heard out has said before what he knows; the task that waits for news may not have
+        // taken it yet.
+        learned.take_in(running.news.take());
         Learned {
             pending: running.hearing.pending(&running.config, now),
-            ..lock(&running.learned).clone()
+            ..learned.clone()
         }
     }
 
@@ -343,20 +347,21 @@ impl Running {
             sessions,
             task,
         } = started;
-        let heard = Arc::new(Mutex::new(Learned::default()));
-        let (into, marks) = (Arc::clone(&heard), dirty.clone());
+        let news = Arc::new(learned);
+        let learned = Arc::new(Mutex::new(Learned::default()));
+        let (from, into, marks) = (Arc::clone(&news), Arc::clone(&learned), dirty.clone());
         let mut readers = JoinSet::new();
         readers.spawn(async move {
             loop {
-                let changes = learned.next().await;
+                let changes = from.next().await;
                 if lock(&into).take_in(changes) {
                     marks.mark(Cause::Learned);
                 }
             }
         });
-        let (mut news, marks) = (sessions.clone(), dirty.clone());
+        let (mut changed, marks) = (sessions.clone(), dirty.clone());
         readers.spawn(async move {
-            while news.changed().await.is_ok() {
+            while changed.changed().await.is_ok() {
                 marks.mark(Cause::Learned);
             }
         });
@@ -367,7 +372,8 @@ impl Running {
             connected,
             hearing: Hearing::new(Instant::now()),
             sessions,
-            learned: heard,
+            news,
+            learned,
             _readers: readers,
         }
     }
