@@ -71,6 +71,11 @@ impl Cause {
         matches!(self, Cause::Leases | Cause::Pods)
     }
 
+    /// Whether nothing has happened to our routes in the kernel, by all that it says.
+    pub fn spares_routes(self) -> bool {
+        self.is_of_pods() || matches!(self, Cause::Learned)
+    }
+
     /// Whether only a dump of the whole table answers it: routes of others are looked at, too.
     pub fn wants_whole_table(self) -> bool {
         use Cause::{Cluster, ForeignRoutes, Operator, Overrun, Retry, Start, Timer};

@@ -292,9 +292,12 @@ impl Pass {
     }
 
     fn extent(&self) -> Extent {
-        match self.causes().any(Cause::wants_whole_table) {
-            true => Extent::Whole,
-            false => Extent::Own,
+        if self.causes().any(Cause::wants_whole_table) {
+            Extent::Whole
+        } else if self.causes().all(Cause::spares_routes) {
+            Extent::Changes
+        } else {
+            Extent::Own
         }
     }
 

@@ -15,5 +15,6 @@ pub mod guard;
 pub mod reconcile;
 pub mod removals;
 pub mod standing;
+mod step;
 pub mod table;
 pub mod work;

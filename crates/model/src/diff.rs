@@ -48,23 +48,24 @@ impl Change {
 /// both sets have. Among additions and replacements the longer prefixes come first (a specific is there before a covering route
 /// starts to attract its traffic); among removals the shorter ones, for the same reason.
 pub fn diff(want: &RouteSet, have: &RouteSet) -> Vec<Change> {
-    let mut make: Vec<&Route> = want
-        .values()
-        .filter(|route| have.get(&route.key) != Some(*route))
-        .collect();
-    let mut remove: Vec<&Route> = have
-        .values()
-        .filter(|route| !want.contains_key(&route.key))
-        .collect();
-    make.sort_by_key(|route| Reverse(route.key.prefix.length()));
+    let (mut make, mut remove) = (Vec::new(), Vec::new());
+    // Both are in the same order: one walk over both, for there may be 100,000 of which one differs.
+    let mut standing = have.values().peekable();
+    for route in want.values() {
+        while let Some(before) = standing.next_if(|before| before.key < route.key) {
+            remove.push(before);
+        }
+        match standing.next_if(|same| same.key == route.key) {
+            Some(same) if same == route => {}
+            Some(_) => make.push(Change::Replace(route.clone())),
+            None => make.push(Change::Add(route.clone())),
+        }
+    }
+    remove.extend(standing);
+    make.sort_by_key(|change| Reverse(change.key().prefix.length()));
     remove.sort_by_key(|route| route.key.prefix.length());
-    let make = make.into_iter().cloned();
-    let make = make.map(|route| match have.contains_key(&route.key) {
-        true => Change::Replace(route),
-        false => Change::Add(route),
-    });
-    make.chain(remove.into_iter().cloned().map(Change::Remove))
-        .collect()
+    let remove = remove.into_iter().cloned().map(Change::Remove);
+    make.into_iter().chain(remove).collect()
 }
 
 #[cfg(test)]

@@ -189,6 +189,18 @@ impl Socket {
         settled.collect()
     }
 
+    /// As [`Socket::apply`], and reads back each route that was made or replaced, by the kernel's echo
+    /// of that very change: the route as the kernel has it now. `None` for a removal.
+    pub fn apply_and_read(&mut self, changes: &[Change]) -> Vec<Result<Option<Route>, Error>> {
+        let requests: Vec<Request> = changes.iter().map(request).collect();
+        let outcomes = self.run_each_echoed(&requests).into_iter().zip(changes);
+        let read = outcomes.map(|(outcome, change)| match (change, outcome) {
+            (Change::Remove(_), Err(error)) if error.errno() == Some(Errno::ESRCH) => Ok(None),
+            (_, outcome) => outcome.map(|messages| messages.into_iter().filter_map(parse).last()),
+        });
+        read.collect()
+    }
+
     /// Every route of a table, of both families and all protocols, in the kernel's order: several
     /// of one key stand side by side, the one in use first. Left out are those which our key cannot
     /// tell apart: of a type of service, and the cache's clones.

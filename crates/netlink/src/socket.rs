@@ -2,8 +2,8 @@
 
 use crate::error::{Cause, Error};
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -23,6 +23,33 @@ const DUMP_ATTEMPTS: u32 = 16;
 /// that many ACKs lie in the receive buffer at once. Each is charged about 830 bytes there, and one
 /// without room is lost without a word: 64 take a quarter of the default buffer (212,992 bytes).
 const REQUESTS_PER_DATAGRAM: usize = 64;
+
+/// The same where each is echoed: an echo is charged 1 to 2 KiB, and 9 where a route has 128 next
+/// hops.
+const ECHOES_PER_DATAGRAM: usize = 16;
+
+/// How requests are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Carried,
+    Echoed,
+}
+
+impl Manner {
+    const fn flags(self) -> u16 {
+        match self {
+            Manner::Carried => 0,
+            Manner::Echoed => NLM_F_ECHO,
+        }
+    }
+
+    const fn requests_per_datagram(self) -> usize {
+        match self {
+            Manner::Carried => REQUESTS_PER_DATAGRAM,
+            Manner::Echoed => ECHOES_PER_DATAGRAM,
+        }
+    }
+}
 
 /// One change for the kernel to make, and its name for an error message.
 #[derive(Clone, Debug)]
@@ -128,10 +155,26 @@ impl Socket {
     ///
     /// A datagram holds 64 requests and no more bytes than the send buffer: 3 KiB for each.
     pub fn run_each(&mut self, requests: &[Request]) -> Vec<Result<(), Error>> {
+        let outcomes = self.each(requests, Manner::Carried).into_iter();
+        outcomes.map(|outcome| outcome.map(drop)).collect()
+    }
+
+    /// As [`Socket::run_each`], and tells of each what the kernel told everybody who listens
+    /// (`NLM_F_ECHO`): the object as it is now.
+    pub(crate) fn run_each_echoed(
+        &mut self,
+        requests: &[Request],
+    ) -> Vec<Result<Vec<RouteNetlinkMessage>, Error>> {
+        let outcomes = self.each(requests, Manner::Echoed).into_iter();
+        let messages = |answer: Answer| answer.messages;
+        outcomes.map(|outcome| outcome.map(messages)).collect()
+    }
+
+    fn each(&mut self, requests: &[Request], manner: Manner) -> Vec<Result<Answer, Error>> {
         let deadline = Instant::now() + self.timeout;
         let mut outcomes = Vec::with_capacity(requests.len());
-        for batch in requests.chunks(REQUESTS_PER_DATAGRAM) {
-            if !self.exchange(batch, deadline, &mut outcomes) {
+        for batch in requests.chunks(manner.requests_per_datagram()) {
+            if !self.exchange((batch, manner), deadline, &mut outcomes) {
                 break;
             }
         }
@@ -145,19 +188,19 @@ impl Socket {
     /// step with the kernel's answers, which only a refusal leaves in step.
     fn exchange(
         &mut self,
-        batch: &[Request],
+        (batch, manner): (&[Request], Manner),
         deadline: Instant,
-        outcomes: &mut Vec<Result<(), Error>>,
+        outcomes: &mut Vec<Result<Answer, Error>>,
     ) -> bool {
         let first = self.sequence.wrapping_add(1);
-        if let Err(cause) = self.send(batch, 0) {
+        if let Err(cause) = self.send(batch, manner.flags()) {
             outcomes.extend(batch.first().map(|leader| Err(leader.failed(cause))));
             return false;
         }
         for (position, request) in (0u32..).zip(batch) {
             let answer = self.collect(first.wrapping_add(position), deadline);
             let in_step = matches!(answer, Ok(_) | Err(Cause::Refused { .. }));
-            outcomes.push(answer.map(drop).map_err(|cause| request.failed(cause)));
+            outcomes.push(answer.map_err(|cause| request.failed(cause)));
             if !in_step {
                 return false;
             }

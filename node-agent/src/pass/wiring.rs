@@ -107,7 +107,7 @@ fn read(socket: &mut Socket, world: &World, extent: Extent) -> Result<Datapath, 
         false => Vec::new(),
     };
     let routes = match extent {
-        Extent::Own => socket.routes_of(TABLE_MAIN, Owner::Pod.protocol())?,
+        Extent::Changes | Extent::Own => socket.routes_of(TABLE_MAIN, Owner::Pod.protocol())?,
         Extent::Whole => socket.routes(TABLE_MAIN)?,
     };
     let (links, addresses) = (&world.links, &world.addresses);

@@ -3,6 +3,7 @@
 use super::fights::Fights;
 use super::guard::{Asked, Guard, Mass};
 use super::standing::Standing;
+use super::step::{Step, step};
 use super::table::{OWN, Rivals, Table, gateways, rivals};
 use super::work::{Situation, Work, work};
 use crate::dirty::Culprit;
@@ -14,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
+
+/// Changes are applied in parts of so many, so that the deadline counts.
+pub(super) const PART: usize = 1024;
 
 /// What a round must know of the rounds before it.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,9 @@ pub struct Memory {
 /// How much of the table is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
+    /// Only what is changed for the sake of learned prefixes; the rest is taken to be as the last
+    /// round left it, for the kernel has told nothing else.
+    Changes,
     /// Our own routes; others are taken to be as before.
     Own,
     /// All of it.
@@ -113,24 +120,15 @@ pub fn reconcile(
     order: &Order<'_>,
     memory: &mut Memory,
 ) -> Result<Round, Error> {
-    let table = memory.read(socket, order.plan, order.extent)?;
-    let (work, mut round) = memory.decide(order, &table);
-    let met = apply(socket, &work.changes, order.deadline, &mut round);
-    memory.learn(order, &table, &mut round);
-    let extent = match met {
-        Met::Nobody if work.taken_over.is_empty() => order.extent,
-        _ => Extent::Whole,
+    if order.extent != Extent::Changes {
+        return memory.round(socket, order, order.extent);
+    }
+    let done = match step(socket, order) {
+        Step::Made(round) => return Ok(round),
+        Step::Missed(done) => done,
     };
-    let after = match work.changes.is_empty() {
-        true => table,
-        false => memory.read(socket, order.plan, extent)?,
-    };
-    let left = Left {
-        work: &work,
-        rivals: (met == Met::Rival).then_some(&memory.rivals),
-        failed: round.failed.iter().map(failure).collect(),
-    };
-    round.odd = compare(order.plan, &after, &left);
+    let mut round = memory.round(socket, order, Extent::Own)?;
+    round.applied.splice(0..0, done);
     Ok(round)
 }
 
@@ -163,8 +161,7 @@ enum Met {
 /// Applies the changes.
 fn apply(socket: &mut Socket, changes: &[Change], deadline: Instant, round: &mut Round) -> Met {
     let mut met = Met::Nobody;
-    // In parts, so that the deadline counts.
-    for part in changes.chunks(1024) {
+    for part in changes.chunks(PART) {
         if Instant::now() >= deadline {
             let late = |change: &Change| (change.clone(), "no time left in this round".to_owned());
             round.failed.extend(part.iter().map(late));
@@ -186,10 +183,38 @@ fn apply(socket: &mut Socket, changes: &[Change], deadline: Instant, round: &mut
 }
 
 impl Memory {
+    /// One round, by a table that is read before it and after it.
+    fn round(
+        &mut self,
+        socket: &mut Socket,
+        order: &Order<'_>,
+        extent: Extent,
+    ) -> Result<Round, Error> {
+        let table = self.read(socket, order.plan, extent)?;
+        let (work, mut round) = self.decide(order, &table);
+        let met = apply(socket, &work.changes, order.deadline, &mut round);
+        self.learn(order, &table, &mut round);
+        let extent = match met {
+            Met::Nobody if work.taken_over.is_empty() => extent,
+            _ => Extent::Whole,
+        };
+        let after = match work.changes.is_empty() {
+            true => table,
+            false => self.read(socket, order.plan, extent)?,
+        };
+        let left = Left {
+            work: &work,
+            rivals: (met == Met::Rival).then_some(&self.rivals),
+            failed: round.failed.iter().map(failure).collect(),
+        };
+        round.odd = compare(order.plan, &after, &left);
+        Ok(round)
+    }
+
     fn read(&mut self, socket: &mut Socket, plan: &Plan, extent: Extent) -> Result<Table, Error> {
         let routes = match extent {
             Extent::Whole => socket.routes(TABLE_MAIN)?,
-            Extent::Own => {
+            Extent::Changes | Extent::Own => {
                 let mut routes = Vec::new();
                 for owner in OWN {
                     routes.extend(socket.routes_of(TABLE_MAIN, owner.protocol())?);

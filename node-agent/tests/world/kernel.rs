@@ -97,16 +97,20 @@ impl World {
         self.before = None;
     }
 
-    pub(crate) fn round(&mut self, cluster: &Cluster) -> (Plan, Round) {
-        let links = self.links();
-        let plan = plan(&Inputs {
+    pub(crate) fn planned(&self, cluster: &Cluster, links: &Links) -> Plan {
+        plan(&Inputs {
             me: &ME.parse().unwrap(),
             cluster,
-            links: &links,
+            links,
             boot: &"8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap(),
             learned: &self.learned,
             aggregates: &self.aggregates,
-        });
+        })
+    }
+
+    pub(crate) fn round(&mut self, cluster: &Cluster) -> (Plan, Round) {
+        let links = self.links();
+        let plan = self.planned(cluster, &links);
         let now = Instant::now();
         let order = Order {
             plan: &plan,

@@ -3,7 +3,7 @@
 use crate::kernel::{World, cluster};
 use crate::site::ip;
 use gingham_agent::bgp::learned::Learned;
-use gingham_agent::routes::reconcile::Damage;
+use gingham_agent::routes::reconcile::{Damage, Extent};
 use gingham_model::{Change, Owner, RouteKey};
 use gingham_netlink::monitor::{Heard, Monitor, Object, Op};
 use std::net::UdpSocket;
@@ -58,6 +58,7 @@ fn next_hops_come_and_go_without_a_moment_without_a_route() {
     assert_eq!(lost(&sockets), 2, "a way where there can be none");
     hear(&mut world, &[7]);
     expect(&mut world, 6);
+    world.extent = Extent::Changes;
     let mut monitor = world.node.visit(Monitor::open).unwrap().unwrap();
     let (stop, stopped) = mpsc::channel::<()>();
     let asking = std::thread::spawn(move || {
@@ -166,6 +167,33 @@ fn what_a_foreign_hand_does_to_a_learned_route_is_repaired() {
     let expected = keys().map(|key| (key, Damage::Changed));
     assert_eq!(round.repaired, expected.into());
     assert_eq!(world.own(), plan.routes);
+}
+
+/// Of a round for learned prefixes alone, which reads no table as long as all is as expected.
+#[test]
+fn what_stands_in_the_way_of_a_learned_route_is_met_unharmed_and_named() {
+    let mut world = World::new();
+    expect(&mut world, 4);
+    world.extent = Extent::Changes;
+    world.run("ip route add unreachable 10.65.0.0/16 proto 99 metric 40");
+    hear(&mut world, &[7]);
+    let (_, round) = world.round(&cluster());
+    assert_eq!(round.applied.len(), 1, "{:?}", round.applied);
+    let [v4, v6] = keys();
+    let said = round.standing(&v4).detail();
+    assert_eq!(said.as_deref(), Some("protocol 99 (Open/R), metric 40"));
+    assert_eq!(round.standing(&v6).word(), "ok");
+    // It stays so while other prefixes change.
+    let other = "10.66.0.0/16".parse().unwrap();
+    world
+        .learned
+        .take_in([(other, vec![ip("10.1.0.7")])].into());
+    let (_, round) = world.round(&cluster());
+    assert_eq!(round.applied.len(), 1, "{:?}", round.applied);
+    assert_eq!(round.standing(&v4).word(), "conflict");
+    world.run("ip route del unreachable 10.65.0.0/16 proto 99 metric 40");
+    world.extent = Extent::Whole;
+    expect(&mut world, 1);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use gingham_model::{
     Change, Owner, Route, RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target, diff,
 };
 use gingham_netlink::route;
+use nix::errno::Errno;
 
 #[test]
 fn every_target_reads_back_as_it_was_written() {
@@ -81,6 +82,59 @@ fn replacing_changes_the_route_in_place() {
         }
     }
     assert_eq!(owned(&mut pair.host, Owner::Direct).len(), 2);
+}
+
+#[test]
+fn each_change_is_read_back_by_its_echo() {
+    let mut pair = connected();
+    let dev = pair.host_dev;
+    let hops = [("10.1.0.22", "fd00:1::22"), ("10.1.0.23", "fd00:1::23")];
+    let [one, other] = hops.map(|(v4, v6)| [(v4, dev), (v6, dev)]);
+    for (family, destination) in ["10.102.0.0/16", "fd00:102::/48"].into_iter().enumerate() {
+        let route =
+            |hops: &[(&str, u32)]| Route::of(Owner::Learned, prefix(destination), via(hops));
+        let (first, both) = (route(&[one[family]]), route(&[one[family], other[family]]));
+        let changes = [
+            Change::Add(first.clone()),
+            Change::Replace(both.clone()),
+            Change::Replace(first.clone()),
+            Change::Remove(first.clone()),
+            Change::Remove(first.clone()),
+            Change::Add(both.clone()),
+        ];
+        let read = pair.host.apply_and_read(&changes).into_iter();
+        let read: Vec<_> = read.map(Result::unwrap).collect();
+        let (first, both) = (Some(first), Some(both));
+        assert_eq!(
+            read,
+            [first.clone(), both.clone(), first, None, None, both.clone()]
+        );
+        let again = pair
+            .host
+            .apply_and_read(&[Change::Add(both.unwrap())])
+            .remove(0);
+        assert_eq!(again.unwrap_err().errno(), Some(Errno::EEXIST));
+    }
+}
+
+/// As long as a route of ours can be: every echo has room.
+#[test]
+fn echoes_of_routes_with_128_next_hops_are_all_heard() {
+    let mut pair = connected();
+    let dev = pair.host_dev;
+    for (pool, net) in [("10.128.0.0/10", "10.1.0."), ("fd00:102::/48", "fd00:1::")] {
+        let hops: Vec<String> = (100..228).map(|last| format!("{net}{last}")).collect();
+        let hops: Vec<(&str, u32)> = hops.iter().map(|hop| (hop.as_str(), dev)).collect();
+        let pool = prefix(pool);
+        let length = pool.length() + 12;
+        let routes = (0..64).map(|at| pool.nth(length, at).unwrap());
+        let changes: Vec<Change> = routes
+            .map(|prefix| Change::Add(Route::of(Owner::Learned, prefix, via(&hops))))
+            .collect();
+        for (change, read) in changes.iter().zip(pair.host.apply_and_read(&changes)) {
+            assert_eq!(read.unwrap().as_ref(), Some(change.route()));
+        }
+    }
 }
 
 #[test]
