@@ -178,7 +178,7 @@ fn foreign_routes_are_never_touched() {
     let foreign = [
         "10.101.22.0/24 via 10.1.0.1 dev eth0 proto static metric 12",
         "10.101.22.0/24 via 10.1.0.1 dev eth0 proto static metric 5",
-        "10.99.0.0/24 via 10.1.0.1 dev eth0 proto 202 metric 40",
+        "10.99.0.0/24 via 10.1.0.1 dev eth0 proto bird metric 40",
         "unreachable 10.98.0.0/24 proto 200 metric 10",
     ];
     for route in foreign {

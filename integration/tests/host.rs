@@ -63,7 +63,7 @@ fn what_would_hinder_the_agent_is_named_with_what_mends_it() {
     run("ip route add 198.51.100.0/24 via 192.0.2.2");
     set(&node, "net/ipv4/conf/eth1/rp_filter", "1");
     // Another program with our number, and one with our metric.
-    run("ip route add 198.51.100.0/24 via 192.0.2.2 proto 202 metric 99");
+    run("ip route add 198.51.100.0/24 via 192.0.2.2 proto 200 metric 99");
     run("ip route add 203.0.113.0/24 via 192.0.2.2 proto bird metric 12");
     run("mkdir -p /run/systemd/netif");
     run("touch /run/systemd/netif/state");
@@ -80,7 +80,7 @@ fn what_would_hinder_the_agent_is_named_with_what_mends_it() {
         (
             "protocol numbers",
             "fail",
-            "198.51.100.0/24 metric 99 of protocol 202",
+            "198.51.100.0/24 metric 99 of protocol 200",
         ),
         (
             "metrics",

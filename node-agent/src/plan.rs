@@ -150,11 +150,10 @@ impl Plan {
 
     /// Why the route at `key` is left out, where that is because no next hop of it is on a link now.
     pub fn why_off_link(&self, key: &RouteKey) -> Option<String> {
-        let unresolved = (*key == Owner::Learned.key(key.prefix))
-            .then(|| self.unresolved.get(&key.prefix))
-            .flatten();
-        let off_link = self.off_link.get(key).cloned();
-        off_link.or_else(|| unresolved.map(Unresolved::to_string))
+        let is_learned = *key == Owner::Learned.key(key.prefix);
+        let unresolved = self.unresolved.get(&key.prefix).filter(|_| is_learned);
+        let unresolved = unresolved.map(Unresolved::to_string);
+        unresolved.or_else(|| self.off_link.get(key).cloned())
     }
 
     fn add(&mut self, block: &Block, route: Route) {

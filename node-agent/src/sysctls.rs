@@ -134,15 +134,18 @@ pub struct Scope {
 
 /// The next hops of all routes.
 pub fn next_hops(routes: &RouteSet) -> BTreeSet<NextHop> {
-    let hops = routes.values().filter_map(|route| match &route.target {
-        Target::Via(hops) => Some(hops),
-        _ => None,
-    });
-    hops.flat_map(|hops| hops.iter()).copied().collect()
+    let mut all = BTreeSet::new();
+    for route in routes.values() {
+        // One by one: routes are many, and their next hops few and the same.
+        if let Target::Via(hops) = &route.target {
+            all.extend(hops.iter().copied());
+        }
+    }
+    all
 }
 
-/// The settings for a node whose direct routes lead to `hops`, in the order in which they must be
-/// made.
+/// The settings for a node whose direct and learned routes lead to `hops`, in the order in which
+/// they must be made.
 pub fn wanted(node: &Node, links: &Links, hops: &BTreeSet<NextHop>) -> Vec<Setting> {
     let mut neighbours = BTreeMap::new();
     for hop in hops {
