@@ -196,7 +196,9 @@ impl Socket {
         let outcomes = self.run_each_echoed(&requests).into_iter().zip(changes);
         let read = outcomes.map(|(outcome, change)| match (change, outcome) {
             (Change::Remove(_), Err(error)) if error.errno() == Some(Errno::ESRCH) => Ok(None),
-            (_, outcome) => outcome.map(|messages| messages.into_iter().filter_map(parse).last()),
+            (_, outcome) => {
+                outcome.map(|messages| messages.into_iter().filter_map(parse).next_back())
+            }
         });
         read.collect()
     }
