@@ -282,7 +282,9 @@ fn the_reflector_set_never_becomes_empty() {
 fn addresses_that_are_gone_for_a_moment_end_no_session() {
     let mut world = World::new();
     let before = world.follow();
-    world.cluster.apply(apply(Object::Node(reflector("m1", &[]))));
+    world
+        .cluster
+        .apply(apply(Object::Node(reflector("m1", &[]))));
     assert_eq!(world.follow().config, before.config);
     world.cluster.apply(apply(Object::Node(node("w1", &[]))));
     assert_eq!(world.derive().unwrap_err(), "Node w1 has no InternalIP");
