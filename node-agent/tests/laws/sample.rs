@@ -74,13 +74,9 @@ router bgp 64601
   network fd00:1::/64
   neighbor reflectors6 activate
   neighbor reflectors6 next-hop-self
-  neighbor reflectors6 route-map global in
   maximum-paths 64
   maximum-paths ibgp 64
  exit-address-family
-exit
-route-map global permit 10
- set ipv6 next-hop prefer-global
 exit
 ";
     assert_eq!(said(&core(Flavour::Frr, &fabric())), expected);

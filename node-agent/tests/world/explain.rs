@@ -88,7 +88,13 @@ fn assert_is_what_the_kernel_does(world: &World, address: &str) {
         return;
     };
     let leads = chosen.leads.as_str();
-    match leads.strip_prefix("nowhere: ") {
+    let refused = match leads {
+        "unreachable" => Some("No route to host"),
+        "prohibit" => Some("Permission denied"),
+        "blackhole" => Some("Invalid argument"),
+        _ => None,
+    };
+    match refused {
         Some(why) => assert!(!found && said.contains(why), "{address}: {leads}, {said}"),
         None if leads == "this host" => assert!(said.starts_with("local "), "{said}"),
         None if leads == "broadcast or multicast" => {
