@@ -30,6 +30,8 @@ const REQUEST: Duration = Duration::from_secs(15);
 pub struct Places {
     /// The agent's run directory.
     pub run_dir: PathBuf,
+    /// Where it kept what outlives a reboot.
+    pub state_dir: PathBuf,
     /// What somebody else has installed, and so removes: the plugin and its configuration.
     pub installed: Vec<PathBuf>,
 }
@@ -85,7 +87,7 @@ pub struct Found {
     pub table: Option<&'static str>,
     /// Settings.
     pub settings: Restorations,
-    /// Files in the run directory, and the directory itself if it holds no others.
+    /// Files in the run and the state directory, and each directory itself if it holds no others.
     pub files: Vec<PathBuf>,
     /// What stays, and why.
     pub stays: Vec<String>,

@@ -208,6 +208,14 @@ pub struct Cleanup {
     /// Where the runtime looks for plugins and their configuration
     #[command(flatten)]
     pub cni: CniDirs,
+    /// Where the agent kept what outlives a reboot
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/gingham",
+        env = "GINGHAM_STATE_DIR"
+    )]
+    pub state_dir: PathBuf,
     /// Do it
     #[arg(long)]
     pub yes: bool,

@@ -207,6 +207,7 @@ fn cleanup(command: &cli::Cleanup) -> Result<()> {
     let dirs = &command.cni;
     let cleanup = Cleanup::begin(cleanup::Places {
         run_dir: command.ask.run_dir.clone(),
+        state_dir: command.state_dir.clone(),
         installed: vec![
             dirs.cni_conf_dir.join(check::cni::CONFLIST),
             dirs.cni_bin_dir.join(check::cni::PLUGIN),

@@ -20,7 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The name of the file.
-const FILE: &str = "cluster.json";
+pub const FILE: &str = "cluster.json";
+
+/// What it is written as, before it has its name.
+pub const DRAFT: &str = "cluster.json.tmp";
 
 /// Between two looks at whether there is something to write.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -206,7 +209,7 @@ fn touch(path: &Path) -> io::Result<()> {
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
-    let draft = path.with_extension("json.tmp");
+    let draft = path.with_file_name(DRAFT);
     let mut file = File::create(&draft)?;
     file.write_all(content)?;
     file.sync_all()?;
@@ -368,10 +371,10 @@ mod tests {
     fn what_cannot_be_written_is_said_and_tried_again() {
         let (_state, path) = kept();
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
-        fs::create_dir(path.with_extension("json.tmp")).unwrap();
+        fs::create_dir(path.with_file_name(DRAFT)).unwrap();
         memory.keep(now, LastKnown::default);
         assert!(memory.trouble.as_ref().unwrap().contains(FILE));
-        fs::remove_dir(path.with_extension("json.tmp")).unwrap();
+        fs::remove_dir(path.with_file_name(DRAFT)).unwrap();
         memory.keep(now + PAUSE, LastKnown::default);
         assert_eq!(memory.trouble, None);
     }

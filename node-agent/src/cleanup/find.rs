@@ -1,7 +1,9 @@
 //! Looks for everything of ours.
 
 use super::{CleanupError, Found, Places};
+use crate::bgp::presence::WITHDRAW;
 use crate::firewall::TABLE;
+use crate::memory;
 use crate::nft::{Nft, NftError};
 use crate::run_dir::SYSCTLS;
 use crate::sysctls::Record;
@@ -13,16 +15,20 @@ use std::path::{Path, PathBuf};
 
 /// What the agent and the plugin write into the run directory. `node.json` comes first, because no
 /// pod is wired without it; what is recorded of the settings last.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "node.json",
     "node.json.tmp",
     "leases.json",
     "leases.json.tmp",
     "leases.lock",
     "agent.sock",
+    WITHDRAW,
     "sysctls.json.tmp",
     SYSCTLS,
 ];
+
+/// What the agent writes into its state directory.
+const STATE: [&str; 2] = [memory::DRAFT, memory::FILE];
 
 /// Looks.
 pub(super) fn find(places: &Places, socket: &mut Socket) -> Result<Found, CleanupError> {
@@ -30,9 +36,11 @@ pub(super) fn find(places: &Places, socket: &mut Socket) -> Result<Found, Cleanu
     let routes = socket.routes(TABLE_MAIN)?.into_iter();
     let record = Record::read(&places.run_dir.join(SYSCTLS))?;
     let settings = record.restorations(|name| sysctl::read(name).ok());
-    let (files, others) = files(&places.run_dir);
+    let (mut files, others) = ours(&places.run_dir, &FILES);
+    let (state, other_state) = ours(&places.state_dir, &STATE);
+    files.extend(state);
     let mut stays = settings.others.clone();
-    stays.extend(others);
+    stays.extend(others.into_iter().chain(other_state));
     let installed = places.installed.iter().filter(|path| path.exists());
     stays.extend(
         installed.map(|path| format!("{}: whoever installed it removes it", path.display())),
@@ -62,14 +70,14 @@ fn is_pods(link: &Link) -> bool {
     link.group == POD_LINK_GROUP
 }
 
-/// The files of ours in the run directory, and last the directory itself; and what keeps it.
-fn files(run_dir: &Path) -> (Vec<PathBuf>, Option<String>) {
-    let mut ours: Vec<PathBuf> = FILES.iter().map(|name| run_dir.join(name)).collect();
+/// The files of these names in a directory of ours, and last the directory itself; and what keeps it.
+fn ours(directory: &Path, names: &[&str]) -> (Vec<PathBuf>, Option<String>) {
+    let mut ours: Vec<PathBuf> = names.iter().map(|name| directory.join(name)).collect();
     // Not `exists`, which a socket nobody listens on passes as well but a broken link does not.
     ours.retain(|path| fs::symlink_metadata(path).is_ok());
-    match others(run_dir, &ours) {
+    match others(directory, &ours) {
         Ok(others) if others.is_empty() => {
-            ours.push(run_dir.to_owned());
+            ours.push(directory.to_owned());
             (ours, None)
         }
         Ok(others) => {
@@ -80,12 +88,12 @@ fn files(run_dir: &Path) -> (Vec<PathBuf>, Option<String>) {
             (ours, Some(format!("{}: not ours", names.join(", "))))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => (ours, None),
-        Err(error) => (ours, Some(format!("{}: {error}", run_dir.display()))),
+        Err(error) => (ours, Some(format!("{}: {error}", directory.display()))),
     }
 }
 
-fn others(run_dir: &Path, ours: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(run_dir)?.map(|entry| Ok(entry?.path()));
+fn others(directory: &Path, ours: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
     let mut paths = entries.collect::<io::Result<Vec<PathBuf>>>()?;
     paths.retain(|path| !ours.contains(path));
     paths.sort();

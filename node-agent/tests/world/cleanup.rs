@@ -28,9 +28,14 @@ impl Host {
         self.root.path().join("run")
     }
 
+    fn state_dir(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
     fn with<T: Send>(&self, work: impl FnOnce(Cleanup) -> T + Send) -> Result<T, CleanupError> {
         let places = Places {
             run_dir: self.run_dir(),
+            state_dir: self.state_dir(),
             installed: Vec::new(),
         };
         let begin = || Cleanup::begin(places).map(work);
@@ -61,6 +66,8 @@ fn only_what_is_ours_goes_and_what_stays_is_named() {
     for file in ["node.json", "leases.json", "leases.lock", "mine"] {
         fs::write(host.run_dir().join(file), "").unwrap();
     }
+    fs::create_dir(host.state_dir()).unwrap();
+    fs::write(host.state_dir().join("cluster.json"), "").unwrap();
     // Ours by its protocol alone, whatever its metric; and another's at a metric of ours.
     let prefix = "10.64.2.0/24".parse().unwrap();
     let of = |protocol, metric| Route {
@@ -102,9 +109,12 @@ fn only_what_is_ours_goes_and_what_stays_is_named() {
             Kind::File,
             Kind::File,
             Kind::File,
+            Kind::File,
+            Kind::File,
             Kind::File
         ]
     );
+    assert!(!host.state_dir().exists());
     let mine = host.run_dir().join("mine");
     assert!(mine.exists());
     let filter = "net/ipv4/conf/lo/rp_filter is 2, neither what it was (0) nor ours (1)";
