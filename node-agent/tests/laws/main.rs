@@ -8,6 +8,7 @@ mod check;
 mod claim;
 mod cluster;
 mod explain;
+mod filters;
 mod firewall;
 mod give_back;
 mod interest;
