@@ -15,6 +15,7 @@
 //! Programs of Debian do the rest here, and only here: `ip`, `nsenter`, `ping`, `tcpdump`, and as
 //! routers FRR and BIRD.
 
+pub mod bench;
 pub mod bgp;
 mod binaries;
 mod check;
