@@ -32,6 +32,7 @@ protocol kernel {{
   ipv4 {{ import none; export where source = RTS_BGP; }};
   merge paths on;
   persist;
+  graceful restart;
 }}
 "
     );
