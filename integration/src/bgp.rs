@@ -11,6 +11,8 @@
 //! against every peer.
 
 mod bird;
+pub mod endpoint;
+pub mod frame;
 mod frr;
 mod gobgp;
 mod openbgpd;

@@ -19,7 +19,7 @@ pub const NOTIFICATION: u8 = 3;
 pub const KEEPALIVE: u8 = 4;
 
 /// Octets of a header.
-const HEADER: usize = 19;
+pub(super) const HEADER: usize = 19;
 /// How long the other end may take to connect, to answer, or to read.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -215,37 +215,6 @@ impl Update {
     pub fn is_end_of_rib(&self) -> bool {
         *self == Update::default()
     }
-}
-
-/// A message at the front of some octets.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// Its type.
-    pub kind: u8,
-    /// What follows the header.
-    pub body: &'a [u8],
-    /// What follows the message.
-    pub rest: &'a [u8],
-}
-
-/// The message at the front of `octets`; `None` when it is not whole yet.
-///
-/// # Errors
-/// A header that cannot be.
-pub fn split(octets: &[u8]) -> Result<Option<Message<'_>>> {
-    let Some((header, _)) = octets.split_first_chunk::<HEADER>() else {
-        return Ok(None);
-    };
-    let [marker @ .., high, low, kind] = *header;
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    ensure!(
-        marker == [0xFF; 16] && length >= HEADER,
-        "the header {header:02x?}"
-    );
-    Ok(octets.split_at_checked(length).map(|(message, rest)| {
-        let body = message.get(HEADER..).unwrap_or_default();
-        Message { kind, body, rest }
-    }))
 }
 
 /// Octets behind a length of two.

@@ -1,6 +1,6 @@
 //! What the bench is told, and what it finds by itself.
 
-use crate::case::Case;
+use crate::case::{Case, Feed};
 use crate::rival::Rival;
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The cases of a full run, and of a quick one.
-const FULL: [&str; 3] = ["10000", "100000", "10000x2"];
-const QUICK: [&str; 1] = ["10000"];
+const FULL: [&str; 4] = ["10000", "10000x2", "100000", "1000n"];
+const QUICK: [&str; 2] = ["10000", "100n"];
 
 /// Times those that learn prefixes and write routes beside each other.
 #[derive(Parser)]
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// One to leave out, repeatable; all others must be there.
     #[arg(long, value_enum, value_name = "WHO")]
     without: Vec<Rival>,
-    /// Prefixes, or prefixes x feeders, repeatable [default: 10000 100000 10000x2].
+    /// Prefixes to learn, prefixes x feeders, or nodes of a reflector, repeatable [default: 10000 10000x2
+    /// 100000 1000n].
     #[arg(long = "case")]
     cases: Vec<Case>,
     /// Rounds; in each, all are taken in turn.
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
     /// Seconds a phase may take; one that takes longer ends the run.
     #[arg(long, default_value = "60", value_parser = seconds)]
     pub(crate) limit: Duration,
-    /// One round of 10000.
+    /// One round of 10000 and 100n.
     #[arg(long, conflicts_with_all = ["cases", "rounds"])]
     quick: bool,
     /// Leaves the bench wherever the kernel puts it; else it stays on processor 1, while daemons may
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Part {
     /// Writes routes as it is told and does nothing else
     #[command(hide = true)]
-    Floor { case: Case },
+    Floor { feed: Feed },
 }
 
 impl Arguments {

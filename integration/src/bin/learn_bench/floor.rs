@@ -1,7 +1,7 @@
 //! The floor: whoever learns routes must write them. It writes the same in the agent's own messages, as
 //! many to a datagram, and does nothing else; a line on its standard input says what.
 
-use crate::case::Case;
+use crate::case::Feed;
 use crate::told::{Hops, Told};
 use anyhow::{Context, Result, bail};
 use gingham_model::{Change, NextHop, Owner, Prefix, Route, Target};
@@ -28,17 +28,17 @@ pub(crate) fn word(told: Told) -> Result<&'static str> {
 }
 
 /// Writes what it is told, until nobody tells it any more.
-pub(crate) fn serve(case: Case) -> Result<()> {
+pub(crate) fn serve(feed: Feed) -> Result<()> {
     let mut socket = Socket::open(KERNEL)?;
     let dev = socket.link(UPLINK)?.index;
-    let mut have = Told::Nothing.hops(case);
+    let mut have = Told::Nothing.hops(feed);
     for line in std::io::stdin().lines() {
         let line = line.context("reading what to do")?;
         let mut words = WORDS.into_iter();
         let Some((_, told)) = words.find(|(word, _)| *word == line) else {
             bail!("no word {line:?}");
         };
-        let want = told.hops(case);
+        let want = told.hops(feed);
         for outcome in socket.apply(&changes(&have, &want, dev)?) {
             outcome?;
         }
@@ -63,7 +63,8 @@ fn changes(have: &[Hops], want: &[Hops], dev: u32) -> Result<Vec<Change>> {
 }
 
 fn route(prefix: usize, hops: Hops, dev: u32) -> Result<Route> {
-    let prefix = Prefix::containing(crate::case::prefix(prefix).into(), 24)?;
+    let [length, a, b, c] = Feed::prefix(prefix);
+    let prefix = Prefix::containing([a, b, c, 0].into(), length)?;
     let hops = hops.routers().map(|router| NextHop {
         via: router.address().into(),
         dev,

@@ -6,20 +6,26 @@
 //!                 ├─ near: the one under test, 172.16.0.9 ──────────► routes of the kernel
 //!                 │                                                    │ (told of each change)
 //!                 └─ far: the bench (this process, one thread) ◄───────┘
-//!                     └─ feeders at 172.16.0.1:179 and .2: the zone's reflectors
-//!                         └─ start, flood, one change, 10 % withdrawn, kill -9 and start
+//!                     ├─ feeders at 172.16.0.1:179 and .2: the zone's reflectors
+//!                     │   └─ start, flood, one change, 10 % withdrawn, kill -9 and start
+//!                     └─ or nodes, 172.16.16.1 and beyond, of which the one under test is the reflector,
+//!                         and a core at 172.16.0.1:179
+//!                         └─ all nodes dial at once
 //! ```
 //!
 //! Nothing outlives it: its mounts and networks are its own, and its children die with it.
 
 mod case;
 mod cli;
+mod crowd;
+mod device;
 mod feeder;
 mod fib;
 mod floor;
+mod learn;
 mod metric;
+mod reflect;
 mod rival;
-mod run;
 mod told;
 mod watch;
 mod wire;
@@ -29,17 +35,19 @@ use anyhow::{Context, Result};
 use case::Case;
 use clap::Parser;
 use cli::{Arguments, Part};
-use gingham_integration::bench::{self, Report, Sample, say};
+use device::Run;
+use gingham_integration::bench::{self, Report, Sample, log_end, say};
+use gingham_netlink::Netns;
 use metric::Metric;
 use rival::Rival;
-use run::Run;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use world::Folders;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.part {
-        Some(Part::Floor { case }) => floor::serve(case),
+        Some(Part::Floor { feed }) => floor::serve(feed),
         None => bench(&arguments),
     }
 }
@@ -56,7 +64,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     conditions.push(("load", load));
     let report = Report {
         conditions,
-        cases: "prefixes x feeders",
+        cases: "prefixes x feeders, or n: nodes of a reflector",
         samples,
     };
     report.print(arguments.output)
@@ -71,7 +79,7 @@ fn measure(
     let mut samples = BTreeMap::new();
     for case in arguments.cases()? {
         for round in 1..=rounds {
-            for (rival, program) in programs {
+            for (rival, program) in programs.iter().filter(|(rival, _)| rival.takes(case)) {
                 say(&format!("{case}, round {round} of {rounds}: {rival}"));
                 let run = Run {
                     rival: *rival,
@@ -81,9 +89,22 @@ fn measure(
                     limit: arguments.limit,
                 };
                 let taken: &mut Vec<_> = samples.entry((case, *rival)).or_default();
-                taken.push(run.sample()?);
+                let sample = sample(&run).with_context(|| format!("{rival} at {case}"))?;
+                taken.push(sample);
             }
         }
     }
     Ok(samples)
+}
+
+/// One run, in a network of its own.
+fn sample(run: &Run<'_>) -> Result<Sample<Metric>> {
+    let _folders = Folders::cover()?;
+    run.rival.prepare(run.case)?;
+    let near = Netns::create()?;
+    let sample = near.visit(|| match run.case {
+        Case::Learn(feed) => learn::sample(run, feed),
+        Case::Reflect(nodes) => reflect::sample(run, nodes),
+    })?;
+    sample.with_context(|| format!("it printed at the end: {}", log_end()))
 }

@@ -22,6 +22,12 @@ pub(crate) enum Metric {
     RestartCpu,
     RestartWrites,
     RestartWrong,
+    CrowdUp,
+    CrowdTold,
+    CrowdCpu,
+    CrowdBench,
+    CrowdMemory,
+    CrowdPeak,
 }
 
 impl Figure for Metric {
@@ -44,6 +50,12 @@ impl Figure for Metric {
             Metric::RestartCpu => ("kill -9, start: processor time", "ms"),
             Metric::RestartWrites => ("kill -9, start: route writes", ""),
             Metric::RestartWrong => ("kill -9, start: most routes wrong", ""),
+            Metric::CrowdUp => ("all nodes dial: until all are up", "ms"),
+            Metric::CrowdTold => ("all nodes dial: until all are told", "ms"),
+            Metric::CrowdCpu => ("all nodes dial: processor time", "ms"),
+            Metric::CrowdBench => ("all nodes dial: the bench's", "ms"),
+            Metric::CrowdMemory => ("all nodes dial: memory after", "MB"),
+            Metric::CrowdPeak => ("all nodes dial: most memory", "MB"),
         }
     }
 

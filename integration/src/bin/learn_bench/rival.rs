@@ -50,6 +50,20 @@ impl Rival {
         })
     }
 
+    /// Whether it has a part in a case: the floor only writes.
+    pub(crate) fn takes(self, case: Case) -> bool {
+        matches!(case, Case::Learn(_)) || self != Rival::Floor
+    }
+
+    /// How many sessions are opened at a time: BIRD calls listen(2) with a backlog of 8, and the kernel
+    /// lets each beyond wait for a second and more.
+    pub(crate) fn pace(self) -> usize {
+        match self {
+            Rival::Bird => 4,
+            _ => usize::MAX,
+        }
+    }
+
     /// Writes its settings.
     pub(crate) fn prepare(self, case: Case) -> Result<()> {
         match self {

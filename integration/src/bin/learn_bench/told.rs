@@ -1,6 +1,6 @@
 //! What the feeders say of each prefix, as the run goes on, and what the kernel is to have of it.
 
-use crate::case::{Case, Router};
+use crate::case::{Feed, Router};
 
 /// Of so many prefixes, the last is withdrawn.
 const TENTH: usize = 10;
@@ -33,12 +33,12 @@ impl Told {
     }
 
     /// Where the kernel is to send each prefix.
-    pub(crate) fn hops(self, case: Case) -> Vec<Hops> {
+    pub(crate) fn hops(self, feed: Feed) -> Vec<Hops> {
         let hops = |prefix| -> Hops {
-            let routers = (0..case.feeders).filter_map(|feeder| self.of(feeder, prefix));
+            let routers = (0..feed.feeders).filter_map(|feeder| self.of(feeder, prefix));
             routers.map(Router::address).map(Hops::of).collect()
         };
-        (0..case.prefixes).map(hops).collect()
+        (0..feed.prefixes).map(hops).collect()
     }
 }
 
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn each_step_changes_what_it_says() {
-        let case = "20x2".parse().unwrap();
+        let feed = "20x2".parse().unwrap();
         let [nothing, all, changed, less] =
-            [Told::Nothing, Told::All, Told::Changed, Told::Less].map(|told| told.hops(case));
+            [Told::Nothing, Told::All, Told::Changed, Told::Less].map(|told| told.hops(feed));
         let differ = |a: &[Hops], b: &[Hops]| -> Vec<usize> {
             let both = a.iter().zip(b).enumerate();
             both.filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect()

@@ -1,7 +1,7 @@
 //! Routes as the kernel tells of them: each change at once, or all when asked. It reads no more of a
 //! message than it must, so that watching costs the watched little.
 
-use crate::case;
+use crate::case::Feed;
 use crate::told::Hops;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
@@ -132,13 +132,16 @@ impl Message<'_> {
     fn route(&self) -> Option<Route> {
         let (header, attributes) = self.body.split_first_chunk::<RTMSG>()?;
         let [family, length, _, _, table, ..] = *header;
-        if (family, length, table) != (INET, 24, MAIN) {
+        if (family, table) != (INET, MAIN) {
             return None;
         }
         let (mut prefix, mut hops) = (None, Hops::NONE);
         for (kind, value) in parts(attributes) {
             match kind {
-                RTA_DST => prefix = case::number(address(value)?),
+                RTA_DST => {
+                    let [a, b, c, _] = address(value)?.octets();
+                    prefix = Feed::number([length, a, b, c]);
+                }
                 RTA_GATEWAY => hops = Hops::of(address(value)?),
                 RTA_MULTIPATH => hops = multipath(value),
                 _ => {}

@@ -1,7 +1,7 @@
 //! BIRD: one process, one channel, one kernel protocol.
 
 use super::{Life, write};
-use crate::case::{self, ASN, Case, NODE};
+use crate::case::{self, ASN, Case, DEVICE, OUTSIDE, SUBNET};
 use crate::floor::UPLINK;
 use crate::world::RUN;
 use anyhow::Result;
@@ -25,7 +25,7 @@ pub(super) fn launch(program: &Path, life: Life) -> Launch {
 fn configuration(case: Case) -> String {
     let mut text = format!(
         "log stderr {{ warning, error, fatal, bug }};
-router id {NODE};
+router id {DEVICE};
 protocol device {{ }}
 protocol direct {{ ipv4; interface \"{UPLINK}\"; }}
 protocol kernel {{
@@ -34,24 +34,46 @@ protocol kernel {{
   persist;
   graceful restart;
 }}
-"
-    );
-    for number in 0..case.feeders {
-        let feeder = case::feeder(number);
-        let _ = write!(
-            text,
-            "protocol bgp feeder{number} {{
-  local {NODE} as {ASN};
-  neighbor {feeder} as {ASN};
+template bgp any {{
+  local {DEVICE} as {ASN};
   direct;
   connect delay time 1;
   connect retry time 1;
   error wait time 1, 2;
   graceful restart on;
-  ipv4 {{ import all; export none; }};
 }}
 "
-        );
+    );
+    match case {
+        Case::Learn(feed) => {
+            for feeder in (0..feed.feeders).map(case::feeder) {
+                let _ = writeln!(
+                    text,
+                    "protocol bgp from any {{ neighbor {feeder} as {ASN}; ipv4 {{ import all; export none; }}; }}"
+                );
+            }
+        }
+        Case::Reflect(_) => text += &reflector(),
     }
     text
+}
+
+/// Nodes are told what comes from the core, the core everything.
+fn reflector() -> String {
+    let core = case::feeder(0);
+    format!(
+        "protocol bgp core from any {{
+  neighbor {core} as {OUTSIDE};
+  ipv4 {{ import all; export where source = RTS_BGP; next hop keep; }};
+}}
+protocol bgp nodes from any {{
+  neighbor range {SUBNET} as {ASN};
+  dynamic name \"node\";
+  passive;
+  rr client;
+  rr cluster id {DEVICE};
+  ipv4 {{ import all; export where proto = \"core\"; }};
+}}
+"
+    )
 }

@@ -2,7 +2,7 @@
 //! of netlink buffers.
 
 use super::{Life, write};
-use crate::case::{self, ASN, Case, NODE};
+use crate::case::{self, ASN, Case, DEVICE, Feed, OUTSIDE, SUBNET};
 use crate::world::RUN;
 use anyhow::{Context, Result};
 use gingham_integration::bench::Launch;
@@ -42,7 +42,7 @@ fn configuration(case: Case) -> String {
     let mut text = format!(
         "log stdout errors
 router bgp {ASN}
- bgp router-id {NODE}
+ bgp router-id {DEVICE}
  no bgp default ipv4-unicast
  bgp graceful-restart
  bgp graceful-restart restart-time 120
@@ -50,7 +50,16 @@ router bgp {ASN}
  coalesce-time 0
 "
     );
-    let feeders = || (0..case.feeders).map(case::feeder);
+    match case {
+        Case::Learn(feed) => text += &node(feed),
+        Case::Reflect(_) => text += &reflector(),
+    }
+    text
+}
+
+fn node(feed: Feed) -> String {
+    let mut text = String::new();
+    let feeders = || (0..feed.feeders).map(case::feeder);
     for feeder in feeders() {
         let _ = write!(
             text,
@@ -64,4 +73,29 @@ router bgp {ASN}
         let _ = writeln!(text, "  neighbor {feeder} activate");
     }
     text + " exit-address-family\n"
+}
+
+/// Nodes are told what comes from the core, the core everything.
+fn reflector() -> String {
+    let core = case::feeder(0);
+    format!(
+        " bgp cluster-id {DEVICE}
+ no bgp ebgp-requires-policy
+ neighbor {core} remote-as {OUTSIDE}
+ neighbor {core} timers connect 1
+ neighbor nodes peer-group
+ neighbor nodes remote-as {ASN}
+ bgp listen limit 65535
+ bgp listen range {SUBNET} peer-group nodes
+ address-family ipv4 unicast
+  neighbor {core} activate
+  neighbor {core} attribute-unchanged next-hop
+  neighbor nodes activate
+  neighbor nodes route-reflector-client
+  neighbor nodes filter-list outside out
+ exit-address-family
+exit
+bgp as-path access-list outside permit _{OUTSIDE}_
+"
+    )
 }

@@ -1,8 +1,9 @@
-//! Our agent: an ordinary node, whose zone's reflectors are the feeders.
+//! Our agent: an ordinary node, whose zone's reflectors are the feeders; or the reflector itself.
 
-use crate::case::{self, ASN, Case, NODE, SUBNET};
+use crate::case::{self, ASN, Case, DEVICE, Nodes, OUTSIDE, POOL, SUBNET};
 use anyhow::{Context, Result};
 use gingham_integration::bench::Launch;
+use gingham_integration::bgp::frame::Slash24;
 use gingham_integration::cluster::{self, Object};
 use serde_json::{Value, json};
 use std::fs;
@@ -11,38 +12,52 @@ use std::path::Path;
 
 /// Where the cluster objects are.
 const CLUSTER: &str = "/run/cluster";
-/// Kinds of which there is no object: an empty folder says so.
-const NONE: [&str; 2] = ["bgppeers", "routefilters"];
+/// Kinds of which there may be no object: an empty folder says so.
+const FOLDERS: [&str; 2] = ["bgppeers", "routefilters"];
 /// The node the agent runs on, and its block.
-const NAME: &str = "n1";
-const BLOCK: &str = "10.101.9.0/24";
-const POOL: &str = "10.101.0.0/16";
+const NAME: &str = "device";
+const BLOCK: Slash24 = [24, 10, 127, 0];
+/// Makes a node a reflector of its zone.
+const REFLECTOR: &str = "node-role.kubernetes.io/control-plane";
 
 pub(super) fn prepare(case: Case) -> Result<()> {
-    for folder in NONE.map(|folder| Path::new(CLUSTER).join(folder)) {
+    for folder in FOLDERS.map(|folder| Path::new(CLUSTER).join(folder)) {
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     }
     cluster::write(Path::new(CLUSTER), &objects(case))
 }
 
 pub(super) fn launch(program: &Path) -> Launch {
-    Launch::of(
-        program,
-        &format!("run --cluster-dir {CLUSTER} --node {NAME}"),
-    )
+    let line = format!("run --cluster-dir {CLUSTER} --node {NAME}");
+    Launch::of(program, &line)
 }
 
 fn objects(case: Case) -> Vec<Object> {
     let mut objects = vec![
-        node(NAME, NODE, json!({})),
         ours("routingconfigs", "RoutingConfig", "default", routing()),
         ours("zonepools", "ZonePool", "z1", pool()),
-        ours("blocks", "Block", "10-101-9-0-24", block()),
+        block(BLOCK, NAME, DEVICE),
     ];
-    for number in 0..case.feeders {
-        let reflector = json!({"node-role.kubernetes.io/control-plane": ""});
-        let name = format!("r{}", number + 1);
-        objects.push(node(&name, case::feeder(number), reflector));
+    match case {
+        Case::Learn(feed) => {
+            objects.push(node(NAME, DEVICE, json!({})));
+            for number in 0..feed.feeders {
+                let name = format!("feeder{number}");
+                let labels = json!({REFLECTOR: ""});
+                objects.push(node(&name, case::feeder(number), labels));
+            }
+        }
+        Case::Reflect(Nodes(nodes)) => {
+            objects.push(node(NAME, DEVICE, json!({REFLECTOR: ""})));
+            let core = json!({"zone": "z1", "peerIP": case::feeder(0), "asNumber": OUTSIDE});
+            objects.push(ours("bgppeers", "BGPPeer", "core", core));
+            for number in 0..nodes {
+                let name = format!("node{number}");
+                let address = Nodes::address(number);
+                objects.push(block(Nodes::block(number), &name, address));
+                objects.push(node(&name, address, json!({})));
+            }
+        }
     }
     objects
 }
@@ -65,16 +80,18 @@ fn pool() -> Value {
     })
 }
 
-fn block() -> Value {
-    json!({
-        "cidr": BLOCK,
+fn block([length, a, b, c]: Slash24, owner: &str, address: Ipv4Addr) -> Object {
+    let spec = json!({
+        "cidr": format!("{a}.{b}.{c}.0/{length}"),
         "pool": "z1",
         "zone": "z1",
-        "node": NAME,
-        "nodeUID": uid(NODE),
-        "nodeIPs": [NODE],
+        "node": owner,
+        "nodeUID": uid(address),
+        "nodeIPs": [address],
         "state": "Active",
-    })
+    });
+    let name = format!("{a}-{b}-{c}-0-{length}");
+    ours("blocks", "Block", &name, spec)
 }
 
 fn node(name: &str, address: Ipv4Addr, mut labels: Value) -> Object {
