@@ -1,12 +1,10 @@
 //! What the bench is told, and what it finds by itself.
 
-use crate::report::Output;
 use crate::rival::Rival;
-use crate::say;
 use crate::size::Size;
-use crate::world::Placement;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
+use gingham_integration::bench::{Output, Placement, Rival as _, say, seconds};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -149,9 +147,4 @@ impl Arguments {
             ("skipped", self.skip.join(", ")),
         ]
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "must be a number".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

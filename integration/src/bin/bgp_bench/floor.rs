@@ -2,10 +2,12 @@
 //! UPDATE is appended once to a log, and all clients are sent the same bytes of it. Who copies less
 //! than this must send less.
 
-use crate::client::PORT;
 use crate::size::REFLECTOR;
-use crate::wire::{self, Message, Update};
+use crate::wire;
 use anyhow::{Context, Result};
+use gingham_integration::bgp::endpoint::PORT;
+use gingham_integration::bgp::frame::{self, Fields, Message};
+use gingham_integration::bgp::raw;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{
@@ -151,7 +153,7 @@ impl Client {
             let mut bytes = std::mem::take(&mut self.rest);
             bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
             let mut left = &bytes[..];
-            while let Some(message) = wire::split(left)? {
+            while let Some(message) = frame::split(left)? {
                 self.hear(&message, log)?;
                 left = message.rest;
             }
@@ -161,13 +163,13 @@ impl Client {
 
     fn hear(&mut self, message: &Message<'_>, log: &mut Vec<u8>) -> Result<()> {
         match message.kind {
-            wire::OPEN => {
-                let answer = [wire::open(REFLECTOR), wire::keepalive()].concat();
+            raw::OPEN => {
+                let answer = [wire::open(REFLECTOR), raw::keepalive()].concat();
                 self.stream.write_all(&answer)?;
             }
-            wire::KEEPALIVE => self.up = true,
-            wire::UPDATE => {
-                let update = Update::parse(message.body)?;
+            raw::KEEPALIVE => self.up = true,
+            raw::UPDATE => {
+                let update = Fields::of(message.body)?;
                 self.announced.extend_from_slice(update.announced);
                 log.extend(wire::reflect(&update, self.address, REFLECTOR));
             }

@@ -1,10 +1,11 @@
 //! All clients of the reflector, on one thread: dials, speaks, and counts what comes.
 
-use crate::client::{Client, State, Tally};
+use crate::client::{Client, Tally};
 use crate::size::Size;
 use crate::table::Table;
-use crate::wire;
 use anyhow::{Context, Result, ensure};
+use gingham_integration::bgp::endpoint::State;
+use gingham_integration::bgp::raw;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use std::collections::VecDeque;
@@ -290,7 +291,7 @@ impl Injector {
             let (number, due) = self.pulse;
             self.pulse = ((number + 1) % self.size.clients, due + pause);
             if self.member(number)?.client.state() == State::Up {
-                self.step(number, |client, _, _| client.send(&wire::keepalive()))?;
+                self.step(number, |client, _, _| client.send(&raw::keepalive()))?;
             }
         }
         Ok(())

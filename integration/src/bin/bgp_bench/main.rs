@@ -18,7 +18,6 @@ mod floor;
 mod injector;
 mod metric;
 mod netstat;
-mod report;
 mod rival;
 mod run;
 mod size;
@@ -29,14 +28,12 @@ mod world;
 use anyhow::{Context, Result};
 use clap::Parser;
 use cli::{Arguments, Part};
-use metric::Sample;
-use report::Report;
-use rival::{Launch, Rival};
+use gingham_integration::bench::{self, Launch, Report, Sample, say};
+use metric::Metric;
+use rival::Rival;
 use run::Run;
 use size::Size;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -49,19 +46,20 @@ fn main() -> Result<()> {
 fn bench(arguments: &Arguments) -> Result<()> {
     // Found before the mounts change.
     let programs = arguments.programs()?;
-    let load_before = load()?;
+    let load_before = bench::load()?;
     world::enter().context("the bench needs root: it makes namespaces")?;
     let mut launches = BTreeMap::new();
     for (rival, program) in programs {
         launches.insert(rival, rival.launch(&program)?);
     }
     let samples = measure(arguments, &launches)?;
-    let load = format!("{load_before} before, {} after", load()?);
-    let mut conditions = machine()?;
+    let load = format!("{load_before} before, {} after", bench::load()?);
+    let mut conditions = bench::conditions()?;
     conditions.extend(arguments.conditions());
     conditions.push(("load", load));
     let report = Report {
         conditions,
+        cases: "clients x prefixes of each",
         samples,
     };
     report.print(arguments.output)
@@ -71,7 +69,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
 fn measure(
     arguments: &Arguments,
     launches: &BTreeMap<Rival, Launch>,
-) -> Result<BTreeMap<(Size, Rival), Vec<Sample>>> {
+) -> Result<BTreeMap<(Size, Rival), Vec<Sample<Metric>>>> {
     let rounds = arguments.rounds()?;
     let mut samples = BTreeMap::new();
     for size in arguments.sizes()? {
@@ -95,27 +93,4 @@ fn measure(
         }
     }
     Ok(samples)
-}
-
-/// What it ran on.
-fn machine() -> Result<Vec<(&'static str, String)>> {
-    let kernel =
-        fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
-    let processors = std::thread::available_parallelism()?;
-    Ok(vec![
-        ("kernel", kernel.trim().to_owned()),
-        ("processors", processors.to_string()),
-    ])
-}
-
-/// How many threads ran or wanted to, on average of the last minute: others disturb.
-fn load() -> Result<String> {
-    let text = fs::read_to_string("/proc/loadavg").context("reading /proc/loadavg")?;
-    let first = text.split(' ').next();
-    Ok(first.unwrap_or_default().to_owned())
-}
-
-fn say(line: &str) {
-    // Progress only: without stderr nobody can be told.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,7 +1,6 @@
 //! What is measured.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use gingham_integration::bench::Figure;
 
 /// One figure of a run, in the order of the phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,12 +29,8 @@ pub(crate) enum Metric {
     StormDrops,
 }
 
-/// The figures of one life of a reflector; one that could not be taken is absent.
-pub(crate) type Sample = BTreeMap<Metric, f64>;
-
-impl Metric {
-    /// What it is, and its unit.
-    pub(crate) fn describe(self) -> (&'static str, &'static str) {
+impl Figure for Metric {
+    fn describe(self) -> (&'static str, &'static str) {
         match self {
             Metric::EstablishWall => ("establish: until all are up", "ms"),
             Metric::EstablishCpu => ("establish: processor time", "ms"),
@@ -61,8 +56,4 @@ impl Metric {
             Metric::StormDrops => ("storm: listen drops", ""),
         }
     }
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -5,9 +5,10 @@ use crate::size::{ASN, RANGE, REFLECTOR};
 use crate::world::RUN;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use gingham_integration::bench::{self, Launch};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One that is measured. Ours comes first, the floor last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -20,18 +21,7 @@ pub(crate) enum Rival {
     Floor,
 }
 
-/// How to start it.
-pub(crate) struct Launch {
-    pub(crate) program: PathBuf,
-    pub(crate) arguments: Vec<String>,
-}
-
 impl Rival {
-    /// Whether it is one to be ahead of.
-    pub(crate) fn is_peer(self) -> bool {
-        !matches!(self, Rival::Gingham | Rival::Floor)
-    }
-
     /// Whether clients are to dial it a few at a time but in a storm: it calls listen(2) with a
     /// backlog of 8, and the kernel lets each client beyond wait for a second and more.
     pub(crate) fn is_paced(self) -> bool {
@@ -69,10 +59,7 @@ impl Rival {
             Rival::Gobgp => format!("-f {file} -t toml --log-level error --pprof-disable"),
             Rival::Floor => "floor".to_owned(),
         };
-        Ok(Launch {
-            program: program.to_owned(),
-            arguments: words.split(' ').map(str::to_owned).collect(),
-        })
+        Ok(Launch::of(program, &words))
     }
 
     fn settings(self) -> String {
@@ -84,6 +71,16 @@ impl Rival {
             Rival::Gobgp => gobgp(),
             Rival::Floor => String::new(),
         }
+    }
+}
+
+impl bench::Rival for Rival {
+    fn is_ours(self) -> bool {
+        self == Rival::Gingham
+    }
+
+    fn is_peer(self) -> bool {
+        !matches!(self, Rival::Gingham | Rival::Floor)
     }
 }
 

@@ -1,14 +1,14 @@
 //! One life of a reflector, and the storm after its death: the phases, one after the other.
 
-use crate::daemon::{Daemon, log_end};
+use crate::daemon;
 use crate::injector::{Goal, Injector};
-use crate::metric::{Metric, Sample, milliseconds};
+use crate::metric::Metric;
 use crate::netstat::Listen;
-use crate::rival::{Launch, Rival};
-use crate::say;
+use crate::rival::Rival;
 use crate::size::Size;
-use crate::world::{self, Placement};
+use crate::world;
 use anyhow::{Context, Result};
+use gingham_integration::bench::{Launch, Placement, Running, Sample, log_end, milliseconds, say};
 use gingham_netlink::Netns;
 use nix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
@@ -39,27 +39,27 @@ type Phase<'a> = fn(&mut Stage<'a>) -> Result<bool>;
 /// The run as it goes on.
 struct Stage<'a> {
     run: &'a Run<'a>,
-    daemon: Daemon,
+    daemon: Running,
     injector: Injector,
-    sample: Sample,
+    sample: Sample<Metric>,
 }
 
 impl Run<'_> {
     /// Runs it in a network of its own. A phase that takes too long is the last.
-    pub(crate) fn sample(&self) -> Result<Sample> {
+    pub(crate) fn sample(&self) -> Result<Sample<Metric>> {
         let what = || format!("{} at {}", self.rival, self.size);
         let netns = Netns::create()?;
         netns.visit(|| self.here())?.with_context(what)
     }
 
-    fn here(&self) -> Result<Sample> {
+    fn here(&self) -> Result<Sample<Metric>> {
         world::populate()?;
         let pace = if self.rival.is_paced() {
             PACE
         } else {
             usize::MAX
         };
-        let daemon = self.placement.start(|| Daemon::start(self.launch))?;
+        let daemon = self.placement.start(|| daemon::start(self.launch))?;
         let mut stage = Stage {
             run: self,
             daemon,
@@ -193,7 +193,7 @@ impl<'a> Stage<'a> {
             self.injector.announced.insert(prefix);
         }
         let launch = self.run.launch;
-        self.daemon = self.run.placement.start(|| Daemon::start(launch))?;
+        self.daemon = self.run.placement.start(|| daemon::start(launch))?;
         let start = Instant::now();
         for (goal, metric) in [
             (Goal::Up, Metric::StormUp),

@@ -1,6 +1,7 @@
 //! How many clients with how many prefixes each, and which addresses and prefixes these are.
 
 use anyhow::{Context, Result, ensure};
+use gingham_integration::bgp::frame::Slash24;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -20,8 +21,6 @@ const PREFIXES: usize = 20 << 16;
 const MOST_CLIENTS: usize = 60_000;
 /// What one message of a client holds.
 const MOST_EACH: usize = 900;
-/// As NLRI: the length octet and the three that count.
-pub(crate) type Nlri = [u8; 4];
 
 /// `NxK`: N clients, each with K prefixes of its own. Clients and prefixes count from 0; prefix
 /// `P` is client `P / K`'s.
@@ -74,14 +73,14 @@ pub(crate) fn address(client: usize) -> Ipv4Addr {
 }
 
 /// A prefix as it stands in an UPDATE.
-pub(crate) fn nlri(prefix: usize) -> Nlri {
+pub(crate) fn nlri(prefix: usize) -> Slash24 {
     let number = u32::try_from(PREFIXES + prefix).unwrap_or(u32::MAX);
     let [_, a, b, c] = number.to_be_bytes();
     [24, a, b, c]
 }
 
 /// The prefix that stands there; `None` when it is none of ours.
-pub(crate) fn prefix([length, a, b, c]: Nlri) -> Option<usize> {
+pub(crate) fn prefix([length, a, b, c]: Slash24) -> Option<usize> {
     let number = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
     number.checked_sub(PREFIXES).filter(|_| length == 24)
 }
