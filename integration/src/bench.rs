@@ -9,6 +9,6 @@ mod running;
 mod world;
 
 pub use placement::Placement;
-pub use report::{Figure, Output, Report, Rival, Sample, milliseconds};
+pub use report::{Figure, Output, Report, Rival, Sample, Samples, milliseconds};
 pub use running::{Launch, Memory, Running, log_end};
 pub use world::{conditions, ip, load, own_mounts, say, seconds};

@@ -43,6 +43,9 @@ pub trait Rival: Copy + Ord + Display {
 /// The figures of one run; one that could not be taken is absent.
 pub type Sample<F> = BTreeMap<F, f64>;
 
+/// The rounds of each rival in each case; none where it was left out.
+pub type Samples<C, R, F> = BTreeMap<(C, R), Vec<Sample<F>>>;
+
 /// Everything that was measured, and how.
 #[derive(Debug)]
 pub struct Report<C, R, F> {
@@ -50,8 +53,8 @@ pub struct Report<C, R, F> {
     pub conditions: Vec<(&'static str, String)>,
     /// What a case says, as in `100x10 (clients x prefixes of each)`.
     pub cases: &'static str,
-    /// The rounds of each rival in each case; none where it was left out.
-    pub samples: BTreeMap<(C, R), Vec<Sample<F>>>,
+    /// What came of it.
+    pub samples: Samples<C, R, F>,
 }
 
 /// The least, the middle and the most of the rounds.

@@ -4,6 +4,8 @@
 use super::raw::HEADER;
 use anyhow::{Context, Result, ensure};
 
+/// The longest message nobody agreed to exceed (RFC 4271 section 4.1).
+pub const LONGEST: usize = 4096;
 /// As NLRI, a /24: the length octet and the three that count.
 pub type Slash24 = [u8; 4];
 
@@ -29,7 +31,7 @@ pub fn split(octets: &[u8]) -> Result<Option<Message<'_>>> {
     let [marker @ .., high, low, kind] = *header;
     let length = usize::from(u16::from_be_bytes([high, low]));
     ensure!(
-        marker == [0xFF; 16] && length >= HEADER,
+        marker == [0xFF; 16] && (HEADER..=LONGEST).contains(&length),
         "the header {header:02x?}"
     );
     Ok(octets.split_at_checked(length).map(|(message, rest)| {

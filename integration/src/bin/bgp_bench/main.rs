@@ -28,7 +28,7 @@ mod world;
 use anyhow::{Context, Result};
 use clap::Parser;
 use cli::{Arguments, Part};
-use gingham_integration::bench::{self, Launch, Report, Sample, say};
+use gingham_integration::bench::{self, Launch, Report, Samples, say};
 use metric::Metric;
 use rival::Rival;
 use run::Run;
@@ -69,7 +69,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
 fn measure(
     arguments: &Arguments,
     launches: &BTreeMap<Rival, Launch>,
-) -> Result<BTreeMap<(Size, Rival), Vec<Sample<Metric>>>> {
+) -> Result<Samples<Size, Rival, Metric>> {
     let rounds = arguments.rounds()?;
     let mut samples = BTreeMap::new();
     for size in arguments.sizes()? {

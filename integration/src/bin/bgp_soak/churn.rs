@@ -1,7 +1,7 @@
 //! What happens to the speaker, at random: changes, lost sessions, clients that do not read, blunders,
 //! refreshes and reloads.
 
-use crate::client::{Ear, State};
+use crate::client::Ear;
 use crate::control::{Control, Job};
 use crate::crowd::{Crowd, Leaving};
 use crate::layout::{Layout, Role, nlri};
@@ -9,6 +9,7 @@ use crate::model::Place;
 use crate::random::Random;
 use crate::wire::{self, Blunder, Part};
 use anyhow::Result;
+use gingham_integration::bgp::endpoint::State;
 use std::time::{Duration, Instant};
 
 /// What was missed in so long a pause is not made up for.

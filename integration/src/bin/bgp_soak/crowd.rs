@@ -1,10 +1,12 @@
 //! All clients, on one thread: dials, speaks, and follows what becomes of each session.
 
-use crate::client::{Client, Ear, State, Tally};
+use crate::client::{Client, Ear, Tally};
 use crate::layout::{Layout, Role, nlri};
 use crate::model::Model;
 use crate::wire::{self, Part, Route};
 use anyhow::{Context, Result};
+use gingham_integration::bgp::endpoint::State;
+use gingham_integration::bgp::raw;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use std::collections::BTreeMap;
@@ -190,7 +192,7 @@ impl Crowd {
                 }
                 State::Up if member.pulse <= now => {
                     member.pulse = now + KEEPALIVE;
-                    self.send(now, number, &wire::keepalive())?;
+                    self.send(now, number, &raw::keepalive())?;
                 }
                 _ if member.client.has_unsent() => {
                     self.step(now, number, |client, _, _| client.push())?;

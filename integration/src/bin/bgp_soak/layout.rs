@@ -1,5 +1,6 @@
 //! Who takes part, and whose the prefixes are.
 
+use gingham_integration::bgp::frame::Slash24;
 use std::net::Ipv4Addr;
 
 /// Everyone's autonomous system.
@@ -20,8 +21,6 @@ const PREFIXES: usize = 20 << 16;
 const SHARED: usize = 10;
 /// One of so many clients sleeps now and then.
 const SLEEPERS: usize = 50;
-/// As NLRI: the length octet and the three that count.
-pub(crate) type Nlri = [u8; 4];
 
 /// How a client behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +99,7 @@ impl Layout {
     }
 
     /// The prefix that stands in an UPDATE; `None` when it is none of these.
-    pub(crate) fn prefix(self, [length, a, b, c]: Nlri) -> Option<usize> {
+    pub(crate) fn prefix(self, [length, a, b, c]: Slash24) -> Option<usize> {
         let number = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         let number = number.checked_sub(PREFIXES)?;
         (length == 24 && number <= self.own()).then_some(number)
@@ -114,7 +113,7 @@ pub(crate) fn address(client: usize) -> Ipv4Addr {
 }
 
 /// A prefix as it stands in an UPDATE.
-pub(crate) fn nlri(prefix: usize) -> Nlri {
+pub(crate) fn nlri(prefix: usize) -> Slash24 {
     let number = u32::try_from(PREFIXES + prefix).unwrap_or(u32::MAX);
     let [_, a, b, c] = number.to_be_bytes();
     [24, a, b, c]

@@ -3,7 +3,6 @@
 use crate::check::{Differences, TOLD};
 use crate::churn::Churn;
 use crate::cli::Output;
-use crate::client::State;
 use crate::control::Control;
 use crate::crowd::Crowd;
 use crate::deaf::Deaf;
@@ -14,6 +13,7 @@ use crate::report::{Line, Tables, Verdict, say};
 use crate::speaker::{Files, Speaker};
 use crate::trend::Trend;
 use anyhow::{Result, anyhow};
+use gingham_integration::bgp::endpoint::State;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,9 @@
 //! What a client was told, and what of it a refresh has yet to confirm.
 
 use crate::layout::Layout;
-use crate::wire::{self, Part, Route, Update};
+use crate::wire::{self, Part, Route};
 use anyhow::{Result, bail};
+use gingham_integration::bgp::frame::{self, Fields};
 
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -35,11 +36,11 @@ impl Told {
     /// # Errors
     /// It is malformed, or tells of what nobody announces.
     pub(crate) fn learn(&mut self, body: &[u8]) -> Result<()> {
-        let update = Update::parse(body)?;
-        wire::prefixes(update.withdrawn, |nlri| self.set(nlri, None))?;
-        if !update.announced.is_empty() {
-            let route = update.route()?;
-            wire::prefixes(update.announced, |nlri| self.set(nlri, Some(route)))?;
+        let fields = Fields::of(body)?;
+        frame::slash24s(fields.withdrawn, |nlri| self.set(nlri, None))?;
+        if !fields.announced.is_empty() {
+            let route = wire::route(fields.attributes)?;
+            frame::slash24s(fields.announced, |nlri| self.set(nlri, Some(route)))?;
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ mod tests {
         };
         let say = |told: &mut Told, prefix| {
             let message = wire::announce(route, nlri(prefix));
-            told.learn(wire::split(&message).unwrap().unwrap().body)
+            told.learn(frame::split(&message).unwrap().unwrap().body)
         };
         say(&mut told, 1).unwrap();
         say(&mut told, 2).unwrap();

@@ -162,9 +162,8 @@ impl<'a> Crowd<'a> {
             return Ok(());
         }
         self.pulse = Instant::now() + KEEPALIVE;
-        let up = self.nodes.iter_mut().filter(|node| node.is_up());
-        up.map(|node| node.session.send(&raw::keepalive()))
-            .collect()
+        let mut up = self.nodes.iter_mut().filter(|node| node.is_up());
+        up.try_for_each(|node| node.session.send(&raw::keepalive()))
     }
 }
 

@@ -36,7 +36,7 @@ use case::Case;
 use clap::Parser;
 use cli::{Arguments, Part};
 use device::Run;
-use gingham_integration::bench::{self, Report, Sample, log_end, say};
+use gingham_integration::bench::{self, Report, Sample, Samples, log_end, say};
 use gingham_netlink::Netns;
 use metric::Metric;
 use rival::Rival;
@@ -74,7 +74,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
 fn measure(
     arguments: &Arguments,
     programs: &BTreeMap<Rival, PathBuf>,
-) -> Result<BTreeMap<(Case, Rival), Vec<Sample<Metric>>>> {
+) -> Result<Samples<Case, Rival, Metric>> {
     let rounds = arguments.rounds()?;
     let mut samples = BTreeMap::new();
     for case in arguments.cases()? {
