@@ -29,6 +29,7 @@ pub(crate) struct Feeder {
     /// When it says next that it lives.
     pulse: Instant,
     told: Told,
+    ready: Vec<u8>,
     heard: Heard,
 }
 
@@ -56,6 +57,7 @@ impl Feeder {
             buffer: vec![0; BUFFER],
             pulse: Instant::now(),
             told: Told::Nothing,
+            ready: Vec::new(),
             heard: Heard::default(),
         })
     }
@@ -76,14 +78,18 @@ impl Feeder {
         blocks.count()
     }
 
-    /// Says what is new.
-    pub(crate) fn tell(&mut self, told: Told) -> Result<()> {
-        let news = self.news(self.told, told);
+    /// Makes ready to say what is new.
+    pub(crate) fn prepare(&mut self, told: Told) {
+        self.ready = self.news(self.told, told);
         self.told = told;
+    }
+
+    /// Says what it is ready to.
+    pub(crate) fn tell(&mut self) -> Result<()> {
         if !self.is_up() {
             bail!("feeder {} has no session", self.number);
         }
-        self.session.send(&news)
+        self.session.send(&std::mem::take(&mut self.ready))
     }
 
     /// Ends the session without a word.

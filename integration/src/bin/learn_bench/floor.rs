@@ -1,9 +1,9 @@
 //! The floor: whoever learns routes must write them. It writes the same in the agent's own messages, as
-//! many to a datagram, and does nothing else; a line on its standard input says what.
+//! many to a datagram, and does nothing else; a line on its standard input says when.
 
 use crate::case::Feed;
 use crate::told::{Hops, Told};
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use gingham_model::{Change, NextHop, Owner, Prefix, Route, Target};
 use gingham_netlink::Socket;
 use std::time::Duration;
@@ -13,37 +13,27 @@ pub(crate) const UPLINK: &str = "eth0";
 /// How long the kernel may take for all routes.
 const KERNEL: Duration = Duration::from_secs(60);
 
-/// What one may be told to write.
-const WORDS: [(&str, Told); 3] = [
-    ("all", Told::All),
-    ("changed", Told::Changed),
-    ("less", Told::Less),
-];
-
-/// The line that has it write what is told.
-pub(crate) fn word(told: Told) -> Result<&'static str> {
-    let mut words = WORDS.into_iter();
-    let word = words.find_map(|(word, of)| (of == told).then_some(word));
-    word.with_context(|| format!("the floor has no word for {told:?}"))
-}
-
-/// Writes what it is told, until nobody tells it any more.
+/// Writes the next step with each line it reads, until nobody tells it any more. What it is to write is
+/// made before.
 pub(crate) fn serve(feed: Feed) -> Result<()> {
     let mut socket = Socket::open(KERNEL)?;
     let dev = socket.link(UPLINK)?.index;
+    let mut lines = std::io::stdin().lines();
     let mut have = Told::Nothing.hops(feed);
-    for line in std::io::stdin().lines() {
-        let line = line.context("reading what to do")?;
-        let mut words = WORDS.into_iter();
-        let Some((_, told)) = words.find(|(word, _)| *word == line) else {
-            bail!("no word {line:?}");
-        };
+    for told in [Told::All, Told::Changed, Told::Less] {
         let want = told.hops(feed);
-        for outcome in socket.apply(&changes(&have, &want, dev)?) {
-            outcome?;
+        let changes = changes(&have, &want, dev)?;
+        if lines.next().is_none() {
+            return Ok(());
         }
+        socket
+            .apply(&changes)
+            .into_iter()
+            .collect::<Result<(), _>>()?;
         have = want;
     }
+    // Its memory is yet to be looked at.
+    lines.for_each(drop);
     Ok(())
 }
 

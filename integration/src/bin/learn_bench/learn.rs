@@ -4,7 +4,6 @@ use crate::case::Feed;
 use crate::device::{Device, Run, note, own_cpu};
 use crate::feeder::Feeder;
 use crate::fib::Fib;
-use crate::floor;
 use crate::metric::Metric;
 use crate::rival::{Life, Rival};
 use crate::told::Told;
@@ -32,7 +31,7 @@ const CALM: Duration = Duration::from_secs(2);
 /// Whom the one under test learns from.
 enum Source {
     Feeders(Vec<Feeder>),
-    /// It is the floor, and does as it is told.
+    /// It is the floor, and writes when told.
     Nobody(ChildStdin),
 }
 
@@ -173,9 +172,12 @@ impl Stage<'_> {
     /// counts until nothing is written any more, which may be later.
     fn phase(&mut self, wall: Metric, cpu: Metric, told: Told) -> Result<bool> {
         self.fib.aim(told.hops(self.feed));
+        if let Source::Feeders(feeders) = &mut self.source {
+            feeders.iter_mut().for_each(|feeder| feeder.prepare(told));
+        }
         let before = self.device.cpu()?;
         let start = Instant::now();
-        self.tell(told)?;
+        self.tell()?;
         let Some(took) = self.reach(start, |stage| stage.fib.wrong() == 0)? else {
             return Ok(false);
         };
@@ -187,12 +189,10 @@ impl Stage<'_> {
         Ok(true)
     }
 
-    fn tell(&mut self, told: Told) -> Result<()> {
+    fn tell(&mut self) -> Result<()> {
         match &mut self.source {
-            Source::Feeders(feeders) => feeders.iter_mut().try_for_each(|one| one.tell(told)),
-            Source::Nobody(stdin) => {
-                writeln!(stdin, "{}", floor::word(told)?).context("telling the floor")
-            }
+            Source::Feeders(feeders) => feeders.iter_mut().try_for_each(Feeder::tell),
+            Source::Nobody(stdin) => writeln!(stdin).context("telling the floor"),
         }
     }
 

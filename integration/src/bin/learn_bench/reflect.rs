@@ -63,7 +63,8 @@ impl Stage<'_> {
             return Ok(false);
         };
         note(&mut self.sample, Metric::StartWall, took);
-        self.core.tell(Told::All)?;
+        self.core.prepare(Told::All);
+        self.core.tell()?;
         let calm = Instant::now();
         while calm.elapsed() < CALM {
             self.turn()?;

@@ -1,4 +1,5 @@
-//! BIRD: one process, one channel, one kernel protocol.
+//! BIRD: one process, one channel, one kernel protocol. With nothing to announce it says its End-of-RIB
+//! only when the next KEEPALIVE comes.
 
 use super::{Life, write};
 use crate::case::{self, ASN, Case, DEVICE, OUTSIDE, SUBNET};
