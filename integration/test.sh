@@ -26,4 +26,6 @@ say "timing of the reflector beside BIRD, FRR, OpenBGPD, GoBGP and a floor (a fi
 # OpenBGPD takes 20 s and GoBGP minutes for 500 clients.
 "$root/target/release/bgp-bench" --quick --limit 20 --storm-limit 3 --skip openbgpd@500x10 --skip gobgp@500x10 \
   --speaker "$root/target/release/examples/speaker"
+say "timing of learned prefixes beside BIRD, FRR and a floor (a figure, not a test)"
+"$root/target/release/learn-bench" --quick --agent "$root/target/release/gingham-agent"
 say "done"
