@@ -174,12 +174,16 @@ impl Dirty {
         self.marks().causes.keys().any(|cause| cause.is_of_kernel())
     }
 
+    /// Whether BGP has learned something.
+    pub fn is_of_bgp(&self) -> bool {
+        self.marks().causes.contains_key(&Cause::Learned)
+    }
+
     /// Whether a mark of any other cause is set.
     pub fn is_of_others(&self) -> bool {
-        self.marks()
-            .causes
-            .keys()
-            .any(|cause| !cause.is_of_kernel())
+        let marks = self.marks();
+        let mut causes = marks.causes.keys();
+        causes.any(|cause| !cause.is_of_kernel() && *cause != Cause::Learned)
     }
 
     /// Takes the marks away.

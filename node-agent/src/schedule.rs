@@ -28,6 +28,8 @@ pub struct Schedule {
     settled: Option<Instant>,
     burst: Option<Burst>,
     storm: Storm,
+    /// How long the last round took.
+    took: Duration,
     put_off: Option<Instant>,
     retry: Option<Instant>,
     full: Instant,
@@ -63,6 +65,7 @@ impl Schedule {
                 begun: now,
                 answers: false,
             },
+            took: Duration::ZERO,
             put_off: None,
             retry: None,
             full: now + FULL,
@@ -74,6 +77,13 @@ impl Schedule {
     /// them cannot put a round off for ever.
     pub fn marked(&mut self, now: Instant) {
         self.settled.get_or_insert(now + SETTLE);
+    }
+
+    /// BGP has learned something: traffic waits for it. A stream of such news takes at most half of the
+    /// time, however large the table.
+    pub fn learned(&mut self, now: Instant) {
+        let due = now + self.took.clamp(QUIET, LONGEST_PAUSE);
+        self.settled = Some(self.settled.map_or(due, |settled| settled.min(due)));
     }
 
     /// The kernel had news that concern us.
@@ -119,6 +129,7 @@ impl Schedule {
     /// A round is over. `jitter` is any number: with it the agents of a cluster drift apart.
     pub fn end(&mut self, now: Instant, outcome: Outcome, jitter: u64) {
         self.weather(now);
+        self.took = now.saturating_duration_since(self.storm.begun);
         if outcome.looked == Looked::AtAll {
             let tenth = FULL.as_millis() as u64 / 10;
             self.full = now + FULL - Duration::from_millis(jitter % tenth);

@@ -188,6 +188,9 @@ impl<S: Store> Agent<S> {
         if self.dirty.is_of_kernel() {
             self.schedule.heard(now);
         }
+        if self.dirty.is_of_bgp() {
+            self.schedule.learned(now);
+        }
         if self.dirty.is_of_others() {
             self.schedule.marked(now);
         }

@@ -33,6 +33,26 @@ fn a_burst_of_marks_makes_one_round_that_is_not_put_off() {
 }
 
 #[test]
+fn what_bgp_learns_is_answered_at_once_and_takes_at_most_half_of_the_time() {
+    let start = Instant::now();
+    let mut schedule = at_rest(start);
+    schedule.marked(start);
+    schedule.learned(start);
+    schedule.learned(start + milliseconds(4));
+    assert_eq!(schedule.next(), start + QUIET);
+    let (begun, took) = (start + QUIET, milliseconds(80));
+    schedule.begin(begun);
+    schedule.learned(begun + milliseconds(1));
+    schedule.end(begun + took, AT_ALL, 0);
+    schedule.learned(begun + took);
+    assert_eq!(schedule.next(), begun + milliseconds(1) + QUIET);
+    schedule.begin(begun + took);
+    schedule.end(begun + took * 2, AT_ALL, 0);
+    schedule.learned(begun + took * 2);
+    assert_eq!(schedule.next(), begun + took * 3);
+}
+
+#[test]
 fn news_of_the_kernel_are_answered_when_they_pause_and_soon_in_any_case() {
     let start = Instant::now();
     let mut schedule = at_rest(start);
