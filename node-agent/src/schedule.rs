@@ -28,8 +28,8 @@ pub struct Schedule {
     settled: Option<Instant>,
     burst: Option<Burst>,
     storm: Storm,
-    /// How long the last round took.
-    took: Duration,
+    /// Until when news of BGP wait, for as long as the last round took.
+    rest: Instant,
     put_off: Option<Instant>,
     retry: Option<Instant>,
     full: Instant,
@@ -65,7 +65,7 @@ impl Schedule {
                 begun: now,
                 answers: false,
             },
-            took: Duration::ZERO,
+            rest: now,
             put_off: None,
             retry: None,
             full: now + FULL,
@@ -82,7 +82,7 @@ impl Schedule {
     /// BGP has learned something: traffic waits for it. A stream of such news takes at most half of the
     /// time, however large the table.
     pub fn learned(&mut self, now: Instant) {
-        let due = now + self.took.clamp(QUIET, LONGEST_PAUSE);
+        let due = (now + QUIET).max(self.rest);
         self.settled = Some(self.settled.map_or(due, |settled| settled.min(due)));
     }
 
@@ -129,7 +129,8 @@ impl Schedule {
     /// A round is over. `jitter` is any number: with it the agents of a cluster drift apart.
     pub fn end(&mut self, now: Instant, outcome: Outcome, jitter: u64) {
         self.weather(now);
-        self.took = now.saturating_duration_since(self.storm.begun);
+        let took = now.saturating_duration_since(self.storm.begun);
+        self.rest = now + took.min(LONGEST_PAUSE);
         if outcome.looked == Looked::AtAll {
             let tenth = FULL.as_millis() as u64 / 10;
             self.full = now + FULL - Duration::from_millis(jitter % tenth);
