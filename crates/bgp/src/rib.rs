@@ -134,7 +134,7 @@ pub enum Refusal {
     NotItsBlock,
     /// The peer is a node, and the next hop is none of its addresses.
     NotItsNextHop,
-    /// The prefix is a block of the zone, which only its node may announce.
+    /// The prefix lies inside a block of another node of the zone, which alone may announce it.
     ZoneBlock,
     /// The prefix lies inside a block of ours.
     OwnBlock,

@@ -87,8 +87,11 @@ pub fn rivals(wanted: &RouteSet, rest: &[Route]) -> Rivals {
     }
     let in_the_way = |key: &RouteKey| {
         let rival = by_prefix.get(&key.prefix)?;
-        let rival = (rival.key.metric <= key.metric).then_some(*rival)?;
-        Some((*key, Rival(rival.clone())))
+        let better = rival.key.metric < key.metric;
+        // A learned default route is there for when the host's own goes.
+        let stands_in = better && key.prefix.length() == 0;
+        let rival = (better || rival.key.metric == key.metric).then_some(*rival)?;
+        (!stands_in).then(|| (*key, Rival(rival.clone())))
     };
     wanted.keys().filter_map(in_the_way).collect()
 }
@@ -130,4 +133,38 @@ pub fn name_of(protocol: RouteProtocol) -> Option<&'static str> {
         186..=196 => "FRR",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gingham_model::{NextHop, TABLE_MAIN};
+
+    fn foreign(prefix: Prefix, metric: u32) -> Route {
+        let via = NextHop {
+            via: "10.1.0.1".parse().unwrap(),
+            dev: 2,
+        };
+        Route {
+            key: RouteKey {
+                table: TABLE_MAIN,
+                prefix,
+                metric,
+            },
+            protocol: RouteProtocol(3),
+            target: Target::Via(via.into()),
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_default_is_nobodys_rival_unless_it_stands_where_ours_would() {
+        let at = |prefix: &str, metric| {
+            let prefix: Prefix = prefix.parse().unwrap();
+            let learned = Route::of(Owner::Learned, prefix, Target::Unreachable);
+            let wanted = [(learned.key, learned)].into();
+            rivals(&wanted, &[foreign(prefix, metric)]).len()
+        };
+        assert_eq!((at("0.0.0.0/0", 0), at("0.0.0.0/0", 40)), (0, 1));
+        assert_eq!((at("10.102.0.0/16", 0), at("10.102.0.0/16", 41)), (1, 0));
+    }
 }

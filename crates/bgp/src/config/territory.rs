@@ -34,8 +34,9 @@ pub enum Scope {
     Anywhere,
     /// A node of the zone: only prefixes inside its own blocks, with itself as the next hop.
     Node,
-    /// Somebody outside the zone: no block of the zone, and nothing inside a block of ours. What is
-    /// longer or shorter than a block of another node passes: a node that moved takes its pods along.
+    /// Somebody outside the zone: nothing inside a block of the zone, for the longest match would win over
+    /// the zone's own route. What is wider than a block passes, and so do blocks of nodes that moved away:
+    /// they are none of the zone any more.
     Outside,
     /// Another reflector of the zone: inside a block of the zone what a node may say, elsewhere
     /// everything.

@@ -34,15 +34,12 @@ impl Claim {
             (Scope::Node | Scope::Fellow, Some((_, holder))) => {
                 (Provenance::Zone, self.of_node(holder))
             }
-            (Scope::Outside, Some((block, holder))) => {
-                let refusal = if block == self.prefix {
-                    Some(Refusal::ZoneBlock)
-                } else if territory.holds(Some(holder)) {
-                    Some(Refusal::OwnBlock)
-                } else {
-                    None
+            (Scope::Outside, Some((_, holder))) => {
+                let refusal = match territory.holds(Some(holder)) {
+                    true => Refusal::OwnBlock,
+                    false => Refusal::ZoneBlock,
                 };
-                (Provenance::Outside, refusal)
+                (Provenance::Outside, Some(refusal))
             }
             (Scope::Outside | Scope::Fellow | Scope::Anywhere, _) => (Provenance::Outside, None),
         }

@@ -78,10 +78,11 @@ fn expected(claim: &Claim, scope: Scope, territory: &Territory) -> (Provenance, 
     } else {
         None
     };
-    let from_outside = if territory.blocks.contains_key(&claim.prefix) {
-        Some(Refusal::ZoneBlock)
-    } else if around().any(|(_, holder)| Some(&holder.node) == territory.node.as_ref()) {
+    let ours = |holder: &Holder| Some(&holder.node) == territory.node.as_ref();
+    let from_outside = if around().any(|(_, holder)| ours(holder)) {
         Some(Refusal::OwnBlock)
+    } else if around().next().is_some() {
+        Some(Refusal::ZoneBlock)
     } else {
         None
     };

@@ -83,7 +83,7 @@ fn peers_are_believed_as_far_as_their_scope_goes() {
             "10.64.9.0/24 from fellow via 10.0.0.4, NotItsBlock",
             "10.64.9.0/24 from nodes/10.0.0.9 via 10.0.0.9",
             "10.64.9.128/25 from nodes/10.0.0.9 via 10.0.0.10, NotItsNextHop",
-            "10.64.9.64/26 from core via 10.0.0.5",
+            "10.64.9.64/26 from core via 10.0.0.5, ZoneBlock",
             "10.64.9.64/26 from nodes/10.0.0.9 via 10.0.0.9",
             "10.80.0.0/16 from fellow via 10.0.0.4",
         ]
@@ -91,7 +91,7 @@ fn peers_are_believed_as_far_as_their_scope_goes() {
     let told = lab.heard(peers[&10]);
     assert_eq!(
         told,
-        ["10.64.0.0/16", "10.64.9.64/26", "10.80.0.0/16"],
+        ["10.64.0.0/16", "10.80.0.0/16"],
         "what is from outside"
     );
 }
@@ -168,7 +168,7 @@ fn what_no_block_that_changed_concerns_is_not_asked_for_again() {
     assert_eq!(
         table,
         [
-            "10.64.10.0/24 from core via 10.0.0.5, ZoneBlock",
+            "10.64.10.0/24 from core via 10.0.0.5, OwnBlock",
             "10.64.4.0/24 from nodes/10.0.0.9 via 10.0.0.9, NotItsBlock",
             "10.64.9.0/24 from nodes/10.0.0.9 via 10.0.0.9",
             "10.80.0.0/16 from core via 10.0.0.5",
