@@ -1,18 +1,24 @@
-//! `lab demo`: the story of a pod network, told on a lab of its own.
+//! `lab demo`: the story of a pod network over zones, told on a lab of its own.
 //!
 //! The lab is scoped: it goes when the story ends, and as well when it fails, panics, or is
 //! interrupted, since its boxes end with this process.
 
 mod capture;
 mod damage;
+mod failover;
+mod flows;
+mod outside;
+mod path;
 mod pods;
 mod restart;
+mod settle;
 
 use crate::cli::print;
 use crate::map;
-use crate::standing::start_agents;
+use crate::standing::{start_agents, start_routers};
 use anyhow::{Context, Result, ensure};
-use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report, topology};
+use gingham_integration::topology::{self, Cores, Zones};
+use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,7 +26,7 @@ use std::time::Instant;
 pub(crate) fn run() -> Result<ExitCode> {
     let progress = Progress::to_stderr();
     let lab = Lab::up(Plan {
-        topology: topology::static_routes()?,
+        topology: topology::reference(Zones::Three, Cores::One)?,
         binaries: Binaries::locate()?,
         lifetime: Lifetime::Scoped,
         progress,
@@ -66,74 +72,111 @@ impl Story<'_> {
     /// The chapters. An error is one that leaves nothing to tell.
     fn tell(&mut self) -> Result<String> {
         let nodes = self.lab.nodes();
-        let start = Instant::now();
-        start_agents(&nodes, self.progress)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let evidence = format!("{} agents after {seconds:.1} s", nodes.len());
-        self.check("every agent says ready", Ok(evidence));
-        self.check(
-            "a node routes to its zone's blocks directly, to other zones by its core",
-            self.lab.node("z1w1").and_then(|node| routes(&node)),
-        );
-
+        self.start(&nodes)?;
         let pods = pods::add(&nodes)?;
         self.check(
             "every pod has addresses of its node's blocks",
             pods::in_blocks(&pods),
         );
         let map = map::draw(self.lab.topology(), &pods);
-        let [near, same_node, neighbour, far] = cast(&pods)?;
-        self.check(
-            "pods of one node reach each other",
-            pods::reach(&[(near, same_node)]),
-        );
-        self.check(
-            "pods of one zone reach each other",
-            pods::reach(&[(near, neighbour)]),
-        );
-        self.check(
-            "pods of all zones reach each other",
-            pods::reach(&pods::across_zones(&pods)),
-        );
-        let core = self.lab.at("c1")?;
-        self.check(
-            "between zones the wire carries the pods' own packets",
-            capture::pod_addresses_on_the_wire(core, near, far),
-        );
-        self.check(
-            "outside the cluster a pod is seen as its node",
-            damage::masqueraded(near, core),
-        );
+        let cast = Cast::of(&pods)?;
+        self.reach(&pods, &cast)?;
         self.check(
             "what a foreign hand breaks is whole again",
-            damage::repaired(near),
+            damage::repaired(cast.near),
         );
-        self.restart(near, neighbour);
-
+        self.restart(&cast)?;
+        self.check(
+            "when a core loses an uplink the other one carries on",
+            failover::of_an_uplink(self.lab, (cast.near, cast.far)),
+        );
         let gone = pods::delete(&pods).and_then(|()| pods::nothing_left(&nodes));
         self.check("deleted pods leave nothing but resting addresses", gone);
         Ok(map)
     }
 
-    fn restart(&mut self, from: &Pod, to: &Pod) {
+    fn start(&mut self, nodes: &[Node]) -> Result<()> {
+        let start = Instant::now();
+        start_routers(self.lab, self.progress)?;
+        start_agents(nodes, self.progress)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let evidence = format!("{} agents after {seconds:.1} s", nodes.len());
+        self.check("every agent says ready", Ok(evidence));
+        self.check(
+            "every session of every router is established",
+            settle::sessions(self.lab),
+        );
+        self.check(
+            "every box has the routes it should have and no others",
+            settle::tables(self.lab),
+        );
+        self.check(
+            "a node routes to its zone's blocks directly, to other zones by its core",
+            self.lab.node("z1w1").and_then(|node| routes(&node)),
+        );
+        Ok(())
+    }
+
+    fn reach(&mut self, pods: &[Pod], cast: &Cast<'_>) -> Result<()> {
+        let Cast { near, far, .. } = *cast;
+        self.check(
+            "pods of one node reach each other",
+            pods::reach(&[(near, cast.same_node)]),
+        );
+        self.check(
+            "pods of one zone reach each other",
+            pods::reach(&[(near, cast.neighbour)]),
+        );
+        self.check(
+            "pods of all zones reach each other",
+            pods::reach(&pods::across_zones(pods)),
+        );
+        self.check(
+            "between zones the way leads over both cores and the backbone",
+            path::between_zones(self.lab.topology(), near, far),
+        );
+        self.check(
+            "between zones the wire carries the pods' own packets",
+            capture::pod_addresses_on_the_wire(self.lab.at("c1")?, near, far),
+        );
+        let client = self.lab.at("cl")?;
+        self.check(
+            "a client outside the cluster reaches a pod",
+            outside::reaches(client, near),
+        );
+        self.check(
+            "outside the cluster a pod is seen as its node",
+            outside::masqueraded(near, client),
+        );
+        Ok(())
+    }
+
+    fn restart(&mut self, cast: &Cast<'_>) -> Result<()> {
+        let ends = (cast.near, cast.far);
         self.progress
             .say("demo", "traffic without any event, as a control");
-        self.check(
-            "undisturbed traffic loses nothing",
-            restart::control(from, to),
-        );
-        self.progress
-            .say("demo", "kill -9 of an agent under traffic, then a new one");
-        match restart::killed_and_restarted(from, to) {
-            Ok(restart) => {
-                self.check(
-                    "an agent killed and restarted loses no packet",
-                    restart.traffic(),
-                );
-                self.check("the new agent writes no route", restart.silence());
+        self.check("undisturbed traffic loses nothing", restart::control(ends));
+        let reflector = self.lab.node("z1m1")?;
+        for (who, node) in [
+            ("a worker's agent", cast.near.node()),
+            ("a reflector's agent", &reflector),
+        ] {
+            self.progress.say(
+                "demo",
+                &format!("kill -9 of {who} under traffic between zones, then a new one"),
+            );
+            match restart::killed_and_restarted(ends, node) {
+                Ok(restart) => {
+                    self.check(
+                        &format!("{who} killed and restarted loses no packet"),
+                        restart.traffic(),
+                    );
+                    self.check("the new agent writes no route", restart.silence());
+                }
+                Err(error) => self.check(&format!("{who} can be restarted"), Err(error)),
             }
-            Err(error) => self.check("an agent can be killed and restarted", Err(error)),
         }
+        Ok(())
     }
 
     fn check(&mut self, name: &str, outcome: Result<String>) {
@@ -143,18 +186,28 @@ impl Story<'_> {
     }
 }
 
-/// Two pods of one node, one of its neighbour, one of another zone.
-fn cast(pods: &[Pod]) -> Result<[&Pod; 4]> {
-    let find = |name: &str| {
-        let found = pods.iter().find(|pod| pod.name() == name);
-        found.with_context(|| format!("no pod {name}"))
-    };
-    Ok([
-        find("z1w1-a")?,
-        find("z1w1-b")?,
-        find("z1w2-a")?,
-        find("z2w1-a")?,
-    ])
+/// The pods with a part of their own.
+struct Cast<'a> {
+    near: &'a Pod,
+    same_node: &'a Pod,
+    neighbour: &'a Pod,
+    /// In another zone.
+    far: &'a Pod,
+}
+
+impl<'a> Cast<'a> {
+    fn of(pods: &'a [Pod]) -> Result<Self> {
+        let find = |name: &str| {
+            let found = pods.iter().find(|pod| pod.name() == name);
+            found.with_context(|| format!("no pod {name}"))
+        };
+        Ok(Cast {
+            near: find("z1w1-a")?,
+            same_node: find("z1w1-b")?,
+            neighbour: find("z1w2-a")?,
+            far: find("z2w1-a")?,
+        })
+    }
 }
 
 /// The routes of z1w1 to its neighbour's block and to another zone's, as the kernel looks them up.

@@ -1,7 +1,7 @@
 //! A map of a lab for people.
 
 use gingham_integration::Pod;
-use gingham_integration::topology::{Address, BoxPlan, Role, Topology, ZonePlan};
+use gingham_integration::topology::{Address, BoxPlan, Duty, Role, Topology, ZonePlan};
 use gingham_model::Family;
 use std::fmt::{Display, Write};
 
@@ -76,9 +76,14 @@ fn draw_node(map: &mut String, plan: &BoxPlan, pods: &[Placed<'_>]) {
     let Some(node) = plan.node() else {
         return;
     };
+    let duty = match node.duty {
+        Duty::Worker => "",
+        Duty::Master => "  reflector",
+        Duty::Ingress => "  ingress",
+    };
     let _ = writeln!(
         map,
-        " |    +-- node {:<5} {}",
+        " |    +-- node {:<5} {}{duty}",
         plan.name,
         words(&node.internal_ips)
     );
@@ -146,6 +151,7 @@ backbone
             "backbone\n |    +-- AS 65000 bb1   203.0.113.1  fd00:203::1  FRR\n",
             " |    +-- client cl    203.0.113.10  fd00:203::10\n |\n",
             " |    +-- core c2b   10.2.0.2  fd00:2::2  BIRD\n",
+            " |    +-- node z2m1  10.2.0.11  fd00:2::11  reflector\n",
         ] {
             assert!(map.contains(wanted), "{wanted}: {map}");
         }

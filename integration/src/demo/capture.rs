@@ -1,8 +1,7 @@
 //! What the wire between the zones carries.
 
 use anyhow::{Result, bail, ensure};
-use gingham_integration::topology::CORE_BACKBONE;
-use gingham_integration::{LabBox, Pod, eventually};
+use gingham_integration::{LabBox, Pod, Process, eventually};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
@@ -13,9 +12,45 @@ const PINGS: u32 = 5;
 /// How long tcpdump may take to begin, to show a packet, or to end.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Captures everything on the core's backbone link while one pod pings another, and wants to find
+/// The core's interfaces to the backbone, over which it shares the load.
+const UPLINKS: [&str; 2] = ["bb1", "bb2"];
+
+/// Captures everything but BGP on the core's uplinks while one pod pings another, and wants to find
 /// each echo with the pods' addresses in its outer header, and nothing else but neighbour discovery.
 pub(super) fn pod_addresses_on_the_wire(core: &LabBox, from: &Pod, to: &Pod) -> Result<String> {
+    let captures = UPLINKS
+        .iter()
+        .map(|uplink| capture(core, uplink))
+        .collect::<Result<Vec<_>>>()?;
+    let mut pairs = Vec::new();
+    for family in Family::ALL {
+        let (source, destination) = (from.address(family)?, to.address(family)?);
+        let result = from.ping(destination, PINGS)?;
+        ensure!(result.complete(), "ping {destination}: {result:?}");
+        pairs.push((source, destination));
+    }
+    let printed = || -> Result<String> { captures.iter().map(Process::printed).collect() };
+    let seen = eventually("every echo on the wire", DEADLINE, || {
+        echoes(&printed()?, &pairs)
+    });
+    for tcpdump in &captures {
+        tcpdump.stop(Signal::SIGTERM, DEADLINE)?;
+    }
+    let (lines, printed) = (seen?, printed()?);
+    let strange: Vec<&str> = packets(&printed)
+        .filter(|line| !discovery(line) && !pairs.iter().any(|pair| echo(line, *pair)))
+        .collect();
+    ensure!(strange.is_empty(), "other packets:\n{}", strange.join("\n"));
+    Ok(format!(
+        "{} on {}, {PINGS} of each:\n{}",
+        core.name(),
+        UPLINKS.join(" and "),
+        lines.join("\n")
+    ))
+}
+
+/// A tcpdump that captures.
+fn capture(core: &LabBox, uplink: &str) -> Result<Process> {
     // Without names, times and delay; the last column is what is in the outermost IP header.
     let argv = [
         "tcpdump",
@@ -24,35 +59,16 @@ pub(super) fn pod_addresses_on_the_wire(core: &LabBox, from: &Pod, to: &Pod) -> 
         "-l",
         "--immediate-mode",
         "-i",
-        CORE_BACKBONE,
+        uplink,
     ];
-    let tcpdump = core.spawn("tcpdump", &argv)?;
+    let argv = [&argv[..], &["not", "tcp", "port", "179"]].concat();
+    let tcpdump = core.spawn(&format!("tcpdump-{uplink}"), &argv)?;
     eventually("tcpdump captures", DEADLINE, || {
         let printed = tcpdump.printed()?;
         ensure!(printed.contains("listening on"), "{printed}");
         Ok(())
     })?;
-    let mut pairs = Vec::new();
-    for family in Family::ALL {
-        let (source, destination) = (from.address(family)?, to.address(family)?);
-        let result = from.ping(destination, PINGS)?;
-        ensure!(result.complete(), "ping {destination}: {result:?}");
-        pairs.push((source, destination));
-    }
-    let seen = eventually("every echo on the wire", DEADLINE, || {
-        echoes(&tcpdump.printed()?, &pairs)
-    });
-    let printed = tcpdump.stop(Signal::SIGTERM, DEADLINE)?;
-    let lines = seen?;
-    let strange: Vec<&str> = packets(&printed)
-        .filter(|line| !discovery(line) && !pairs.iter().any(|pair| echo(line, *pair)))
-        .collect();
-    ensure!(strange.is_empty(), "other packets:\n{}", strange.join("\n"));
-    Ok(format!(
-        "{} on {CORE_BACKBONE}, {PINGS} of each:\n{}",
-        core.name(),
-        lines.join("\n")
-    ))
+    Ok(tcpdump)
 }
 
 /// The first request of each pair, once all requests and replies of all pairs are there.

@@ -1,6 +1,7 @@
 //! Pods of the demo: made and removed by the plugin, and pinging each other.
 
 use anyhow::{Result, ensure};
+use gingham_integration::topology::Duty;
 use gingham_integration::{Node, Pod};
 use gingham_model::Family;
 use std::collections::BTreeMap;
@@ -8,10 +9,10 @@ use std::collections::BTreeMap;
 /// Echo requests per pair and family.
 const PINGS: u32 = 3;
 
-/// Two pods on each node of zone z1, one on every other.
+/// Two pods on each worker of zone z1, one on every other.
 pub(super) fn add(nodes: &[Node]) -> Result<Vec<Pod>> {
     let mut pods = Vec::new();
-    for node in nodes {
+    for node in nodes.iter().filter(|node| node.plan().duty == Duty::Worker) {
         let letters: &[char] = match node.plan().zone.as_str() {
             "z1" => &['a', 'b'],
             _ => &['a'],

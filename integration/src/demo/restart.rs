@@ -1,22 +1,20 @@
 //! An agent killed and restarted under traffic.
 
+use super::flows::{self, Counts};
 use crate::standing::READY_DEADLINE;
-use anyhow::{Context, Result, bail, ensure};
-use gingham_integration::{Count, Flow, Pod, RouteMonitor, Traffic};
-use gingham_model::Family;
+use anyhow::{Context, Result, ensure};
+use gingham_integration::{Node, Pod, RouteMonitor};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Packets a second, in each family.
-const RATE: u32 = 1000;
 /// How long each phase lasts.
 const PHASE: Duration = Duration::from_secs(1);
 
 /// What was observed.
 pub(super) struct Restart {
-    counts: Vec<(Family, Count)>,
+    counts: Counts,
     dead: Duration,
     /// What the monitor printed while the new agent came up.
     monitor: Vec<String>,
@@ -25,16 +23,15 @@ pub(super) struct Restart {
 }
 
 /// Traffic for as long as the real run takes, without any event.
-pub(super) fn control(from: &Pod, to: &Pod) -> Result<String> {
-    let flows = start(from, to)?;
+pub(super) fn control(ends: (&Pod, &Pod)) -> Result<String> {
+    let traffic = flows::start(ends)?;
     sleep(3 * PHASE);
-    lossless(&stop(flows)?)
+    flows::lossless(&flows::stop(traffic)?)
 }
 
-/// The agent of the sender's node is killed, is missing for a while, and is started again.
-pub(super) fn killed_and_restarted(from: &Pod, to: &Pod) -> Result<Restart> {
-    let node = from.node();
-    let flows = start(from, to)?;
+/// The agent of `node` is killed, is missing for a while, and is started again.
+pub(super) fn killed_and_restarted(ends: (&Pod, &Pod), node: &Node) -> Result<Restart> {
+    let traffic = flows::start(ends)?;
     sleep(PHASE);
     let killed = Instant::now();
     node.stop_agent(Signal::SIGKILL)?;
@@ -44,7 +41,7 @@ pub(super) fn killed_and_restarted(from: &Pod, to: &Pod) -> Result<Restart> {
     node.wait_ready(READY_DEADLINE)?;
     let dead = killed.elapsed();
     sleep(PHASE);
-    let counts = stop(flows)?;
+    let counts = flows::stop(traffic)?;
     Ok(Restart {
         counts,
         dead,
@@ -56,7 +53,7 @@ pub(super) fn killed_and_restarted(from: &Pod, to: &Pod) -> Result<Restart> {
 impl Restart {
     /// Whether every packet arrived.
     pub(super) fn traffic(&self) -> Result<String> {
-        let counts = lossless(&self.counts)?;
+        let counts = flows::lossless(&self.counts)?;
         Ok(format!(
             "{counts}\nno agent ready for {:.1} s",
             self.dead.as_secs_f64()
@@ -84,37 +81,4 @@ impl Restart {
             number("number")?
         ))
     }
-}
-
-fn start(from: &Pod, to: &Pod) -> Result<Vec<(Family, Traffic)>> {
-    let flow = |family| Traffic::start(from, to, Flow { family, rate: RATE });
-    Family::ALL
-        .into_iter()
-        .map(|family| Ok((family, flow(family)?)))
-        .collect()
-}
-
-fn stop(flows: Vec<(Family, Traffic)>) -> Result<Vec<(Family, Count)>> {
-    flows
-        .into_iter()
-        .map(|(family, traffic)| Ok((family, traffic.stop()?)))
-        .collect()
-}
-
-fn lossless(counts: &[(Family, Count)]) -> Result<String> {
-    let lines = counts.iter().map(|(family, count)| {
-        format!(
-            "{family}: {} sent, {} received, {} lost, longest gap {:.1} ms",
-            count.sent.sent,
-            count.received.received,
-            count.lost(),
-            Duration::from_micros(count.received.longest_gap_micros).as_secs_f64() * 1000.0
-        )
-    });
-    let lines = lines.collect::<Vec<_>>().join("\n");
-    let complete = |count: &Count| count.lost() == 0 && count.sent.sent > 0;
-    if !counts.iter().all(|(_, count)| complete(count)) {
-        bail!("{lines}");
-    }
-    Ok(lines)
 }

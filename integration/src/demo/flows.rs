@@ -1,0 +1,53 @@
+//! Traffic in both families at once, and what came of it.
+
+use anyhow::{Result, bail};
+use gingham_integration::{Count, Flow, Pod, Traffic};
+use gingham_model::Family;
+use std::time::Duration;
+
+/// Packets a second, in each family.
+const RATE: u32 = 1000;
+
+/// What both ends counted, in each family.
+pub(super) type Counts = Vec<(Family, Count)>;
+
+/// Starts a flow in each family.
+pub(super) fn start((from, to): (&Pod, &Pod)) -> Result<Vec<(Family, Traffic)>> {
+    let flow = |family| Traffic::start(from, to, Flow { family, rate: RATE });
+    Family::ALL
+        .into_iter()
+        .map(|family| Ok((family, flow(family)?)))
+        .collect()
+}
+
+/// Stops and counts.
+pub(super) fn stop(flows: Vec<(Family, Traffic)>) -> Result<Counts> {
+    flows
+        .into_iter()
+        .map(|(family, traffic)| Ok((family, traffic.stop()?)))
+        .collect()
+}
+
+/// The counts for people.
+pub(super) fn words(counts: &[(Family, Count)]) -> String {
+    let lines = counts.iter().map(|(family, count)| {
+        format!(
+            "{family}: {} sent, {} received, {} lost, longest gap {:.1} ms",
+            count.sent.sent,
+            count.received.received,
+            count.lost(),
+            Duration::from_micros(count.received.longest_gap_micros).as_secs_f64() * 1000.0
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether every packet arrived.
+pub(super) fn lossless(counts: &[(Family, Count)]) -> Result<String> {
+    let lines = words(counts);
+    let complete = |count: &Count| count.lost() == 0 && count.sent.sent > 0;
+    if !counts.iter().all(|(_, count)| complete(count)) {
+        bail!("{lines}");
+    }
+    Ok(lines)
+}
