@@ -8,8 +8,12 @@
 
 #[path = "zones_peers/hand.rs"]
 mod hand;
+#[path = "zones_peers/keys.rs"]
+mod keys;
 #[path = "zones_peers/objects.rs"]
 mod objects;
+#[path = "zones_peers/questions.rs"]
+mod questions;
 #[path = "zones_peers/refused.rs"]
 mod refused;
 mod world;

@@ -3,7 +3,7 @@
 use crate::world::{self, PATIENCE, agent, file, start_agents, wait, without_agents, write};
 use anyhow::ensure;
 use gingham_integration::tables::{self, Tables, expected};
-use gingham_integration::topology::{Cores, Role, Topology, Zones, reference};
+use gingham_integration::topology::{Cores, Duty, Role, Topology, Zones, reference};
 use gingham_integration::{Lab, Node};
 use gingham_model::{Family, Prefix};
 use serde_json::{Value, json};
@@ -39,16 +39,45 @@ pub(crate) fn zone_one() -> Topology {
 
 /// A lab whose routers and agents all know everything.
 pub(crate) fn up(topology: Topology) -> Lab {
-    let lab = without_agents(topology);
-    for router in lab.routers() {
-        router.start().unwrap();
-    }
-    start_agents(&lab);
-    settle(&lab);
+    let lab = stand(topology);
+    start(&lab);
     lab
 }
 
-/// Waits for all sessions and tables.
+/// A lab in which nobody speaks yet.
+pub(crate) fn stand(topology: Topology) -> Lab {
+    without_agents(topology)
+}
+
+/// Starts all speakers, and waits for all sessions and tables.
+pub(crate) fn start(lab: &Lab) {
+    for router in lab.routers() {
+        router.start().unwrap();
+    }
+    start_agents(lab);
+    wait_for_all_sessions(lab);
+    settle(lab);
+}
+
+/// Waits for the sessions of all agents: those of a node with both its reflectors, too.
+pub(crate) fn wait_for_all_sessions(lab: &Lab) {
+    for node in lab.nodes() {
+        let least = match node.plan().duty {
+            // Four nodes, the other reflector and the core.
+            Duty::Master => (4 + 1 + 1) * 2,
+            Duty::Worker | Duty::Ingress => 2 * 2,
+        };
+        wait(&format!("{}: all sessions", node.name()), || {
+            let peers = peers(&node);
+            let up = |peer: &&Value| peer["state"] == "Established";
+            let up = peers.values().filter(up).count();
+            ensure!(up == least && peers.len() == least, "{up} of {least}");
+            Ok(())
+        });
+    }
+}
+
+/// Waits for the sessions of all routers, and all tables.
 pub(crate) fn settle(lab: &Lab) {
     for router in lab.routers() {
         router.wait_established(PATIENCE, |_| true).unwrap();
@@ -193,4 +222,9 @@ pub(crate) fn wait_for_notice(node: &Node, words: &[&str]) {
     world::wait_for_status(node, &format!("notice {words:?}"), |status| {
         world::says(&status["notices"], words)
     });
+}
+
+/// Removes an object.
+pub(crate) fn remove(lab: &Lab, folder: &str, name: &str) {
+    std::fs::remove_file(file(lab, folder, name)).unwrap();
 }

@@ -1,0 +1,128 @@
+//! Keys of sessions (RFC 2385), from files; and changes of sessions that touch no others.
+
+use crate::hand::{
+    CORE, REFLECTORS, configure_c1, established, peers, put_peer, settle, up,
+    wait_for_all_sessions, wait_for_session, zone_one,
+};
+use crate::world::{change, wait};
+use anyhow::ensure;
+use gingham_integration::{Lab, Node};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// The addresses of the reflectors, as the core has them.
+const ENDS: [&str; 4] = ["10.1.0.11", "10.1.0.12", "fd00:1::11", "fd00:1::12"];
+
+/// Puts a key where the agent of a node looks for it.
+fn put_key(node: &Node, secret: &str, key: &str) {
+    let folder = node.host().path(&format!("/etc/gingham/secrets/{secret}"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("password"), format!("{key}\n")).unwrap();
+}
+
+/// The sessions whose count of establishments is another now.
+fn renewed(before: &BTreeMap<String, u64>, lab: &Lab) -> Vec<String> {
+    let now = established(lab);
+    let changed = now
+        .iter()
+        .filter(|(name, count)| before.get(*name) != Some(count));
+    changed.map(|(name, _)| name.clone()).collect()
+}
+
+/// Waits until each of the core's sessions has been established anew.
+fn wait_for_new_core_sessions(lab: &Lab, before: &BTreeMap<String, u64>) {
+    let of_core = |name: &String| CORE.iter().any(|core| name.ends_with(core));
+    wait("the core's sessions are new", || {
+        let renewed = renewed(before, lab);
+        let new = renewed.iter().filter(|name| of_core(name)).count();
+        ensure!(new == 4, "{renewed:?}");
+        Ok(())
+    });
+    settle(lab);
+    let others: Vec<_> = renewed(before, lab)
+        .into_iter()
+        .filter(|name| !of_core(name))
+        .collect();
+    assert_eq!(others, [""; 0]);
+}
+
+#[test]
+fn keys_and_timers_concern_their_own_sessions_only() {
+    let lab = up(zone_one());
+    let before = established(&lab);
+    put_peer(
+        &lab,
+        "cores",
+        &json!({"defaultGateway": {}, "holdSeconds": 6}),
+    );
+    wait_for_new_core_sessions(&lab, &before);
+
+    for name in REFLECTORS {
+        put_key(&lab.node(name).unwrap(), "core", "woven of two colours");
+    }
+    let before = established(&lab);
+    let keyed = json!({"defaultGateway": {}, "holdSeconds": 6, "passwordSecret": "core"});
+    put_peer(&lab, "cores", &keyed);
+    wait("the core without the key stays outside", || {
+        let waiting = lab.router("c1").unwrap().waits_for()?.len();
+        ensure!(waiting == 4, "{waiting}");
+        Ok(())
+    });
+    let passwords = ENDS.map(|end| format!("neighbor {end} password woven of two colours"));
+    configure_c1(&lab, &passwords.each_ref().map(String::as_str));
+    wait_for_new_core_sessions(&lab, &before);
+
+    the_zone_has_a_key_of_its_own(&lab);
+    a_wrong_key_is_one_nodes_own_trouble(&lab);
+}
+
+fn the_zone_has_a_key_of_its_own(lab: &Lab) {
+    for node in lab.nodes() {
+        put_key(&node, "zone", "warp");
+    }
+    let before = established(lab);
+    change(lab, ("routingconfigs", "default"), |object| {
+        object["spec"]["reflectors"] = json!({"passwordSecret": "zone"});
+    });
+    wait("the sessions inside the zone are new", || {
+        let renewed = renewed(&before, lab);
+        // Between reflectors one session a family, which both ends count; with nodes two ends each.
+        ensure!(renewed.len() == 4 + 4 * 2 * 4, "{renewed:?}");
+        Ok(())
+    });
+    wait_for_all_sessions(lab);
+    settle(lab);
+    let of_core = |name: &&String| CORE.iter().any(|core| name.ends_with(core));
+    let renewed = renewed(&before, lab);
+    assert_eq!(renewed.iter().find(of_core), None);
+}
+
+fn a_wrong_key_is_one_nodes_own_trouble(lab: &Lab) {
+    let node = lab.node("z1w2").unwrap();
+    let before = established(lab);
+    put_key(&node, "zone", "weft");
+    // The file is read whenever there is something to look at.
+    node.exec(&["ip", "route", "del", "10.101.21.0/24"])
+        .unwrap();
+    wait("z1w2 has no session", || {
+        let peers = peers(&node);
+        let up = |peer: &&Value| peer["state"] == "Established";
+        ensure!(peers.values().filter(up).count() == 0, "{peers:#?}");
+        let why = |peer: &Value| peer["lastError"].as_str().unwrap_or_default().to_owned();
+        let silent = peers.values().find(|peer| why(peer).is_empty());
+        ensure!(silent.is_none(), "{silent:?}");
+        Ok(())
+    });
+    println!("{:#?}", peers(&node));
+    assert_eq!(renewed(&before, lab).len(), 0);
+    put_key(&node, "zone", "warp");
+    node.exec(&["ip", "route", "del", "10.101.21.0/24"])
+        .unwrap();
+    for reflector in REFLECTORS {
+        for family in ["ipv4", "ipv6"] {
+            wait_for_session(&node, &format!("{reflector}-{family}"));
+        }
+    }
+    settle(lab);
+}
