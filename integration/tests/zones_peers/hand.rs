@@ -170,8 +170,23 @@ pub(crate) fn configure_c1(lab: &Lab, commands: &[&str]) {
     router.ask(&[&begin[..], commands].concat()).unwrap();
 }
 
-/// Has c1 announce prefixes, to its reflectors only; or take them back.
+/// Has c1 announce prefixes to its reflectors only, or take them back.
 pub(crate) fn announce_at_c1(lab: &Lab, prefixes: &[&str], verb: Verb) {
+    let map = [
+        "configure terminal",
+        "route-map zone-only permit 1",
+        "set community no-export",
+    ];
+    lab.router("c1").unwrap().ask(&map).unwrap();
+    networks_of_c1(lab, (prefixes, " route-map zone-only"), verb);
+}
+
+/// Has c1 announce prefixes to the backbone too, or take them back.
+pub(crate) fn announce_at_c1_to_all(lab: &Lab, prefixes: &[&str], verb: Verb) {
+    networks_of_c1(lab, (prefixes, ""), verb);
+}
+
+fn networks_of_c1(lab: &Lab, (prefixes, map): (&[&str], &str), verb: Verb) {
     let no = match verb {
         Verb::Announce => "",
         Verb::Withdraw => "no ",
@@ -180,21 +195,15 @@ pub(crate) fn announce_at_c1(lab: &Lab, prefixes: &[&str], verb: Verb) {
     for prefix in prefixes {
         let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
         commands.push(format!("address-family {family} unicast"));
-        commands.push(format!("{no}network {prefix} route-map zone-only"));
+        commands.push(format!("{no}network {prefix}{map}"));
         commands.push("exit-address-family".to_owned());
     }
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    let map = [
-        "configure terminal",
-        "route-map zone-only permit 1",
-        "set community no-export",
-    ];
-    lab.router("c1").unwrap().ask(&map).unwrap();
     configure_c1(lab, &commands);
 }
 
 /// What becomes of a prefix.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Verb {
     Announce,
     Withdraw,

@@ -23,7 +23,6 @@ fn every_path_has_its_standing_and_every_loser_its_reason() {
         }
     }
     assert!(losers > 0);
-    println!("{losers} paths lost for a reason");
     verdicts_are_the_kernels(&lab);
 }
 
@@ -139,10 +138,6 @@ fn a_core_with_the_sample_configuration_has_every_block() {
             ensure!(seen == wanted, "{seen:#?}");
             Ok(())
         });
-        println!(
-            "{core}: {} routes by the sample for {flavour}",
-            wanted.len()
-        );
     }
 }
 
