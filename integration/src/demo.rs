@@ -157,23 +157,26 @@ impl Story<'_> {
             .say("demo", "traffic without any event, as a control");
         self.check("undisturbed traffic loses nothing", restart::control(ends));
         let reflector = self.lab.node("z1m1")?;
-        for (who, node) in [
-            ("a worker's agent", cast.near.node()),
-            ("a reflector's agent", &reflector),
+        for (whose, node) in [
+            ("a worker's", cast.near.node()),
+            ("a reflector's", &reflector),
         ] {
             self.progress.say(
                 "demo",
-                &format!("kill -9 of {who} under traffic between zones, then a new one"),
+                &format!("kill -9 of {whose} agent under traffic between zones, then a new one"),
             );
             match restart::killed_and_restarted(ends, node) {
                 Ok(restart) => {
                     self.check(
-                        &format!("{who} killed and restarted loses no packet"),
+                        &format!("{whose} agent killed and restarted loses no packet"),
                         restart.traffic(),
                     );
-                    self.check("the new agent writes no route", restart.silence());
+                    self.check(
+                        &format!("{whose} new agent writes no route"),
+                        restart.silence(),
+                    );
                 }
-                Err(error) => self.check(&format!("{who} can be restarted"), Err(error)),
+                Err(error) => self.check(&format!("{whose} agent can be restarted"), Err(error)),
             }
         }
         Ok(())

@@ -77,7 +77,8 @@ fn echoes(printed: &str, pairs: &[(IpAddr, IpAddr)]) -> Result<Vec<String>> {
     for pair in pairs {
         let lines: Vec<&str> = packets(printed).filter(|line| echo(line, *pair)).collect();
         let wanted = usize::try_from(2 * PINGS)?;
-        match lines.first() {
+        let mut requests = lines.iter().filter(|line| line.contains("echo request"));
+        match requests.next() {
             Some(line) if lines.len() == wanted => first.push((*line).to_owned()),
             _ => bail!(
                 "{} of {wanted} echoes of {pair:?} in\n{printed}",

@@ -76,6 +76,18 @@ fn filters_change_what_is_learned_and_no_session() {
     );
     filters(&["defaults", "no-tests"]);
     wait_for(&lab, &at_every_node(&lab, &learned));
+    // One that is not there is no filter less: what was in force stays.
+    filters(&["defaults", "no-tests", "nobodys"]);
+    for reflector in REFLECTORS {
+        let words = [
+            "spec.filters[2]",
+            "nobodys",
+            "its sessions stay as they were",
+        ];
+        wait_for_notice(&lab.node(reflector).unwrap(), &words);
+    }
+    sleep(A_WHILE);
+    wait_for(&lab, &at_every_node(&lab, &learned));
     filters(&[]);
     wait_for(&lab, &at_every_node(&lab, &[specific]));
     assert_eq!(established(&lab), sessions);
