@@ -130,7 +130,8 @@ fn wait_for_refusals_of_the_core(lab: &Lab, wanted: &Value) {
     }
 }
 
-/// Of a block of its own a reflector believes nobody anything.
+/// Of a block of its own a reflector believes nobody anything. Of another node's it refuses what equals
+/// the block; anything more specific is taken from a core, so only this reflector's table is looked at.
 fn inside_a_reflectors_block(lab: &Lab) {
     let (m1, prefix) = (lab.node("z1m1").unwrap(), ["10.101.11.128/25"]);
     announce_at_c1(lab, &prefix, Verb::Announce);
