@@ -1,6 +1,8 @@
 //! What the scenarios share: labs with agents, and a hand in their cluster directory.
 #![allow(dead_code, reason = "each scenario file uses its part")]
 
+pub(crate) mod zones;
+
 use anyhow::{Result, bail, ensure};
 use gingham_integration::topology::{self, Topology};
 use gingham_integration::{Binaries, Exec, Lab, LabBox, Node, Output, Plan, eventually};
