@@ -9,18 +9,19 @@ mod world;
 
 use anyhow::ensure;
 use gingham_integration::tables::{self, Tables};
-use gingham_integration::topology::{Cores, Duty, Role, Timers, Zones, reference};
-use gingham_integration::{Flow, Lab, LabBox, Topology, Traffic, eventually};
-use gingham_model::Family;
+use gingham_integration::topology::{Cores, Timers, Zones, reference};
+use gingham_integration::{Flow, Lab, Node, Pod, Topology, Traffic};
+use gingham_model::{Family, Prefix};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use std::fs;
 use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use world::zones::{
-    Watch, aggregates, blocks, is_to, peers, sessions, settled, wait_for_all, without, without_hops,
+    Watch, aggregates, asked, blocks, peers, sessions, settled, wait_for_all, without, without_hops,
 };
-use world::{PATIENCE, change, wait, wait_for_status};
+use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
 
 /// What may be waited for where nothing is to happen: short, but for what takes a while on a busy
 /// machine.
@@ -97,6 +98,54 @@ fn a_reflector_of_each_zone_dies_and_comes_back() {
     wait_for_all(&lab);
 }
 
+/// The nodes of zone 1 that do not reflect.
+const LEFT: [&str; 4] = ["z1w1", "z1w2", "z1i1", "z1i2"];
+
+/// Traffic both ways in both families.
+fn flows(pods: [&Pod; 2]) -> Vec<Traffic> {
+    let [a, b] = pods;
+    let pairs = [(a, b), (b, a)];
+    let each = pairs.map(|(from, to)| {
+        Family::ALL.map(|family| Traffic::start(from, to, Flow { family, rate: 100 }).unwrap())
+    });
+    each.into_iter().flatten().collect()
+}
+
+fn count_lost(flows: Vec<Traffic>) -> Vec<u64> {
+    let counts = flows.into_iter().map(|flow| flow.stop().unwrap());
+    counts.map(|count| count.lost()).collect()
+}
+
+/// The tables when nobody tells any more what zone 1 has, and nobody tells it what others have. Those of
+/// the masters themselves stay: nobody takes anything away there.
+fn without_reflectors_in_zone_1(lab: &Lab) -> Tables {
+    let mut left = tables::expected(lab.topology());
+    let masters = ["z1m1", "z1m2"];
+    let blocks = LEFT
+        .iter()
+        .chain(&masters)
+        .flat_map(|name| blocks(lab, name));
+    without(&mut left, "c1", &blocks.collect::<Vec<_>>());
+    let aggregates = aggregates(lab, "z1w1");
+    let routers = ["c1", "c2", "bb1", "bb2"];
+    let others = lab.topology().nodes();
+    let others = others.filter(|node| node.zone.as_str() != "z1");
+    for name in routers
+        .into_iter()
+        .chain(others.map(|node| node.name.as_str()))
+    {
+        without(&mut left, name, &aggregates);
+    }
+    for name in LEFT {
+        let by_core = |line: &String| {
+            let learned = !line.starts_with("default ");
+            learned && (line.ends_with(" via 10.1.0.1") || line.ends_with(" via fd00:1::1"))
+        };
+        left.get_mut(name).unwrap().retain(|line| !by_core(line));
+    }
+    left
+}
+
 /// What the zone's nodes know of each other comes from the cluster objects. What they know of others
 /// stays for the long-lived stale time, and so does at the core what it knows of them: forwarding goes
 /// on both ways.
@@ -107,57 +156,168 @@ fn without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time() {
     let near = node("z1w1").add_pod("near").unwrap();
     let next = node("z1w2").add_pod("next").unwrap();
     let far = node("z2w1").add_pod("far").unwrap();
-    let flows = |pods: [[&Pod; 2]; 2]| {
-        let [from, to] = pods;
-        let pairs = from.into_iter().zip(to);
-        let flows = pairs.flat_map(|(from, to)| {
-            let start = move |family| Traffic::start(from, to, Flow { family, rate: 100 });
-            Family::ALL.map(|family| start(family).unwrap())
-        });
-        flows.collect::<Vec<Traffic>>()
-    };
-    let counted = |flows: Vec<Traffic>| -> Vec<u64> {
-        let counts = flows.into_iter().map(|flow| flow.stop().unwrap());
-        counts.map(|count| count.lost()).collect()
-    };
     let dead = ["z1m1", "z1m2"];
-    let nodes = ["z1w1", "z1w2", "z1i1", "z1i2"];
-    let whole = tables::expected(lab.topology());
 
-    let inside = flows([[&near, &next], [&next, &near]]);
-    let across = flows([[&near, &far], [&far, &near]]);
-    let watch = Watch::over(&lab, &nodes);
+    let inside = flows([&near, &next]);
+    let across = flows([&near, &far]);
+    let watch = Watch::over(&lab, &LEFT);
     let died = Instant::now();
     kill_agents(&lab, &dead);
     sleep(restart_time() + restart_time() / 2);
-    watch.assert_silent("while what it learned is long-lived stale");
-    assert_eq!(counted(across), [0; 4], "across zones");
+    watch.assert_silent("while what they learned is long-lived stale");
+    let core = tables::seen(lab.at("c1").unwrap()).unwrap();
+    tables::compare(&core, &tables::expected(lab.topology())["c1"]).unwrap();
+    assert_eq!(count_lost(across), [0; 4], "across zones");
     assert!(died.elapsed() < retention(), "looked too late");
 
-    let mut left = whole.clone();
-    for (name, table) in &mut left {
-        // The pool of zone 1 is announced by nobody.
-        if name != "z1m1" && name != "z1m2" {
-            for prefix in aggregates(&lab, "z1w1") {
-                table.retain(|line| !is_to(line, &prefix));
-            }
-        }
-    }
-    for name in nodes.iter().chain(&dead) {
-        for block in blocks(&lab, name) {
-            left.get_mut("c1").unwrap().retain(|line| !is_to(line, &block));
-        }
-    }
-    for name in nodes {
-        let outside = |line: &String| {
-            line.contains("via 10.1.0.1") && !line.contains("via 10.1.0.1 ")
-        };
-        let _ = (name, outside);
-    }
-    wait_for_sweep(&lab, &left);
+    wait_for_sweep(&lab, &without_reflectors_in_zone_1(&lab));
     assert!(died.elapsed() > retention(), "{:?}", died.elapsed());
-    assert_eq!(counted(inside), [0; 4], "inside the zone");
+    assert_eq!(count_lost(inside), [0; 4], "inside the zone");
 
     start_agents(&lab, &dead);
+    wait_for_all(&lab);
+}
+
+/// The nodes and the other reflector do not answer it any more, the core does.
+#[test]
+fn an_isolated_reflector_stops_announcing_the_aggregate() {
+    let lab = settled(topology());
+    let m1 = lab.node("z1m1").unwrap();
+    let nodes = fellows_of_m1(&lab);
+    isolate(&m1);
+
+    let mut left = tables::expected(lab.topology());
+    let hops = addresses(&lab, "z1m1");
+    without_hops(&mut left, "c1", (&aggregates(&lab, "z1m1"), &hops));
+    wait_for_sweep(&lab, &left);
+    let theirs: Vec<_> = nodes.iter().flat_map(|name| blocks(&lab, name)).collect();
+    let rib = asked(&m1, &["rib"]).unwrap();
+    let held = |prefix: &Prefix| rib_holds(&rib, prefix);
+    assert!(!theirs.iter().any(held), "{rib:#}");
+    assert!(blocks(&lab, "z1m1").iter().all(held), "{rib:#}");
+    assert!(!aggregates(&lab, "z1m1").iter().any(held), "{rib:#}");
+
+    m1.exec(&["nft", "delete", "table", "inet", "isolation"])
+        .unwrap();
+    wait_for_all(&lab);
+}
+
+/// The other nodes of the zone of z1m1.
+fn fellows_of_m1(lab: &Lab) -> Vec<&str> {
+    let nodes = lab.topology().nodes();
+    let others = nodes.filter(|node| node.zone.as_str() == "z1" && node.name.as_str() != "z1m1");
+    others.map(|node| node.name.as_str()).collect()
+}
+
+/// Drops what BGP says to a node of zone 1, but for its core.
+fn isolate(node: &Node) {
+    let rules = "table inet isolation {
+        chain input {
+            type filter hook input priority 0;
+            ip saddr 10.1.0.1 accept
+            ip6 saddr fd00:1::1 accept
+            tcp dport 179 drop
+            tcp sport 179 drop
+        }
+    }";
+    node.command(&["nft", "-f", "-"])
+        .stdin(rules.to_owned())
+        .text()
+        .unwrap();
+}
+
+fn rib_holds(rib: &Value, prefix: &Prefix) -> bool {
+    let prefixes = rib["prefixes"].as_array().into_iter().flatten();
+    let mut prefixes = prefixes.map(|line| &line["prefix"]);
+    prefixes.any(|held| *held == prefix.to_string())
+}
+
+fn has_notice(status: &Value, words: &str) -> bool {
+    says(&status["notices"], &[words])
+}
+
+/// Labels vanish by mistake: nothing follows but a notice (law 11).
+#[test]
+fn a_zone_whose_reflectors_lose_their_label_keeps_them() {
+    let lab = settled(reference(Zones::Two, Cores::One).unwrap());
+    let nodes = [fellows_of_m1(&lab), vec!["z1m1"]].concat();
+    let nodes: Vec<Node> = nodes.iter().map(|name| lab.node(name).unwrap()).collect();
+    let before: Vec<_> = nodes.iter().map(sessions).collect();
+    let watch = Watch::over(&lab, &["c1", "bb1", "z1m1", "z1m2", "z1w1", "z2w1"]);
+    let masters = ["z1m1", "z1m2"];
+    let files = masters.map(|name| fs::read_to_string(file(&lab, "nodes", name)).unwrap());
+
+    for name in masters {
+        change(&lab, ("nodes", name), |node| {
+            node["metadata"]["labels"]
+                .as_object_mut()
+                .unwrap()
+                .remove(LABEL)
+                .unwrap();
+        });
+    }
+    let notice = "zone z1 has no reflector any more";
+    for node in &nodes {
+        wait_for_status(node, "the notice", |status| has_notice(status, notice));
+    }
+    for (name, text) in masters.iter().zip(files) {
+        write(&file(&lab, "nodes", name), &text);
+    }
+    for node in &nodes {
+        wait_for_status(node, "no notice", |status| !has_notice(status, notice));
+    }
+    watch.assert_silent("without labels");
+    let after: Vec<_> = nodes.iter().map(sessions).collect();
+    assert_eq!(after, before);
+    wait_for_all(&lab);
+}
+
+/// The core does not know it and refuses it, which harms nothing.
+#[test]
+fn a_worker_that_gets_the_label_reflects() {
+    let lab = settled(reference(Zones::Two, Cores::One).unwrap());
+    let new = lab.node("z1w2").unwrap();
+    let set = |labelled: bool| {
+        change(&lab, ("nodes", "z1w2"), |node| {
+            let labels = node["metadata"]["labels"].as_object_mut().unwrap();
+            match labelled {
+                true => labels.insert(LABEL.to_owned(), json!("")),
+                false => labels.remove(LABEL),
+            };
+        });
+    };
+    set(true);
+    let part = |wanted: &'static str| {
+        wait_for_status(&new, wanted, |status| status["bgp"]["part"] == wanted);
+    };
+    part("reflector");
+    for name in fellows_of_m1(&lab)
+        .into_iter()
+        .filter(|name| *name != "z1w2")
+    {
+        let node = lab.node(name).unwrap();
+        wait(&format!("{name} has sessions with z1w2"), || {
+            let peers = peers(&node)?;
+            let up = |peer: &&Value| peer["node"] == "z1w2" && peer["state"] == "established";
+            ensure!(peers.iter().filter(up).count() == 2, "{peers:#?}");
+            Ok(())
+        });
+    }
+    let mut more = tables::expected(lab.topology());
+    let sinks = aggregates(&lab, "z1w2").into_iter();
+    let table = more.get_mut("z1w2").unwrap();
+    table.extend(sinks.map(|prefix| format!("unreachable {prefix}")));
+    wait("z1w2 has a sink for the aggregate", || {
+        let mut seen = tables::seen(new.host())?;
+        let mut wanted = more["z1w2"].clone();
+        seen.sort();
+        wanted.sort();
+        tables::compare(&seen, &wanted)
+    });
+    more.remove("z1w2");
+    tables::wait_for(&lab, &more, PATIENCE).unwrap();
+
+    set(false);
+    part("node");
     wait_for_all(&lab);
 }

@@ -64,7 +64,11 @@ pub(crate) fn without(tables: &mut Tables, at: &str, prefixes: &[Prefix]) {
 }
 
 /// Takes these next hops out of the routes to `prefixes`. Others must be left.
-pub(crate) fn without_hops(tables: &mut Tables, at: &str, (prefixes, hops): (&[Prefix], &[IpAddr])) {
+pub(crate) fn without_hops(
+    tables: &mut Tables,
+    at: &str,
+    (prefixes, hops): (&[Prefix], &[IpAddr]),
+) {
     let table = tables.get_mut(at).unwrap();
     for prefix in prefixes {
         let mut lines = table.iter_mut();
