@@ -146,6 +146,19 @@ fn without_reflectors_in_zone_1(lab: &Lab) -> Tables {
     left
 }
 
+/// FRR 8.4.4 shares no load among paths that are long-lived stale, so that of the aggregate one next hop
+/// is left: blocks have one anyway.
+fn assert_core_has_every_block(lab: &Lab) {
+    let seen = tables::seen(lab.at("c1").unwrap()).unwrap();
+    for name in LEFT.iter().chain(&["z1m1", "z1m2"]) {
+        let blocks = blocks(lab, name).into_iter().zip(addresses(lab, name));
+        for (block, node) in blocks {
+            let line = format!("{block} via {node}");
+            assert!(seen.contains(&line), "{line}: {seen:#?}");
+        }
+    }
+}
+
 /// What the zone's nodes know of each other comes from the cluster objects. What they know of others
 /// stays for the long-lived stale time, and so does at the core what it knows of them: forwarding goes
 /// on both ways.
@@ -165,8 +178,7 @@ fn without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time() {
     kill_agents(&lab, &dead);
     sleep(restart_time() + restart_time() / 2);
     watch.assert_silent("while what they learned is long-lived stale");
-    let core = tables::seen(lab.at("c1").unwrap()).unwrap();
-    tables::compare(&core, &tables::expected(lab.topology())["c1"]).unwrap();
+    assert_core_has_every_block(&lab);
     assert_eq!(count_lost(across), [0; 4], "across zones");
     assert!(died.elapsed() < retention(), "looked too late");
 
@@ -298,7 +310,7 @@ fn a_worker_that_gets_the_label_reflects() {
         let node = lab.node(name).unwrap();
         wait(&format!("{name} has sessions with z1w2"), || {
             let peers = peers(&node)?;
-            let up = |peer: &&Value| peer["node"] == "z1w2" && peer["state"] == "established";
+            let up = |peer: &&Value| peer["node"] == "z1w2" && peer["state"] == "Established";
             ensure!(peers.iter().filter(up).count() == 2, "{peers:#?}");
             Ok(())
         });

@@ -1,0 +1,310 @@
+//! Agents that restart, that withdraw, and that start while the cluster store is silent (laws 2 and 12).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod world;
+
+use anyhow::ensure;
+use gingham_integration::cluster::FOLDERS;
+use gingham_integration::tables::{self, Tables};
+use gingham_integration::topology::{Cores, Zones, reference};
+use gingham_integration::{Lab, Node};
+use gingham_model::Prefix;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+use world::zones::{
+    Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all, without,
+    without_hops,
+};
+use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
+
+/// How long no agent runs each time.
+const GAP: Duration = Duration::from_millis(500);
+/// What would happen after a store is back has happened by then.
+const SETTLED: Duration = Duration::from_secs(3);
+/// Longer than a block of a vanished node is kept for it.
+const LONG_AGO: Duration = Duration::from_secs(11 * 60);
+/// The file by which an operator has a node withdraw.
+const WITHDRAW: &str = "/run/gingham/withdraw";
+/// What the agent remembers the cluster by.
+const MEMORY: &str = "/var/lib/gingham/cluster.json";
+
+fn two_zones() -> Lab {
+    settled(reference(Zones::Two, Cores::One).unwrap())
+}
+
+/// Waits until the sessions of a node are up, and everything its peers have has come over them.
+fn wait_for_sessions(node: &Node) {
+    wait(&format!("{}: its sessions", node.name()), || {
+        let peers = peers(node)?;
+        ensure!(!peers.is_empty());
+        for peer in &peers {
+            let mut families = peer["families"].as_object().into_iter().flatten();
+            let up = peer["state"] == "Established";
+            let heard = families.all(|(_, family)| family["endOfRib"] == true);
+            ensure!(up && heard, "{peer:#}");
+        }
+        Ok(())
+    });
+}
+
+fn restart(node: &Node, signal: Signal) {
+    node.stop_agent(signal).unwrap();
+    sleep(GAP);
+    node.start_agent().unwrap();
+    node.wait_ready(PATIENCE).unwrap();
+    wait_for_sessions(node);
+    let status = node.agent_status().unwrap();
+    assert_eq!(status["round"]["appliedSinceStart"], 0, "{status:#}");
+}
+
+/// An upgrade is a restart by SIGTERM with another binary.
+#[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure for who reads a test's output"
+)]
+fn restarts_lose_no_packet_and_write_no_route() {
+    let lab = two_zones();
+    let node = |name| lab.node(name).unwrap();
+    let (worker, reflector, far) = (node("z1w1"), node("z1m1"), node("z2w1"));
+    let (here, there) = (
+        worker.add_pod("here").unwrap(),
+        far.add_pod("there").unwrap(),
+    );
+    let watch = Watch::over(&lab, &["z1w1", "z1m1", "z1m2", "c1", "bb1", "c2", "z2w1"]);
+    for (node, who) in [(&worker, "worker"), (&reflector, "reflector")] {
+        for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+            let during = format!("{signal} and start of a {who}");
+            let (gone, took) = lost([&here, &there], || restart(node, signal));
+            watch.assert_silent(&during);
+            let (undisturbed, _) = lost([&here, &there], || sleep(took));
+            assert_eq!(undisturbed, 0, "the control run loses some itself");
+            assert_eq!(gone, 0, "{during}");
+            println!("{during}: {took:?}, nothing lost");
+        }
+    }
+    wait_for_all(&lab);
+}
+
+/// What a node that withdraws takes from the tables: the core's way to its blocks. Those in the zone know
+/// them from the cluster objects, those outside the zone's aggregate only.
+fn without_blocks(lab: &Lab, node: &str) -> Tables {
+    let mut left = tables::expected(lab.topology());
+    without(&mut left, "c1", &blocks(lab, node));
+    left
+}
+
+fn wait_for_tables(lab: &Lab, wanted: &Tables) {
+    tables::wait_for(lab, wanted, PATIENCE).unwrap();
+}
+
+fn wait_for_notice(node: &Node, words: &str) {
+    wait_for_status(node, words, |status| says(&status["notices"], &[words]));
+}
+
+fn held_at(node: &Node, prefix: &Prefix) -> Vec<Value> {
+    let said = asked(node, &["rib", &prefix.to_string()]).unwrap();
+    said["paths"].as_array().cloned().unwrap_or_default()
+}
+
+/// By a file on the node and by what its Node object says. Its routes would be kept for minutes if it
+/// ended its sessions without a word.
+#[test]
+fn a_node_that_goes_away_withdraws_what_it_announced() {
+    let lab = two_zones();
+    let node = lab.node("z1w2").unwrap();
+    let gone = without_blocks(&lab, "z1w2");
+    let before = sessions(&node);
+    let watch = Watch::over(&lab, &["z1w1", "z1w2", "z1m1", "c2", "bb1", "z2w1"]);
+
+    let request = node.host().path(WITHDRAW);
+    fs::write(&request, "").unwrap();
+    wait_for_tables(&lab, &gone);
+    wait_for_notice(&node, "/run/gingham/withdraw exists");
+    fs::remove_file(&request).unwrap();
+    wait_for_all(&lab);
+
+    let text = fs::read_to_string(file(&lab, "nodes", "z1w2")).unwrap();
+    change(&lab, ("nodes", "z1w2"), |node| {
+        node["status"]["conditions"] = json!([{
+            "type": "Ready",
+            "status": "False",
+            "reason": "KubeletNotReady",
+            "message": "node is shutting down",
+        }]);
+    });
+    wait_for_tables(&lab, &gone);
+    wait_for_notice(&node, "says that it is shutting down");
+    write(&file(&lab, "nodes", "z1w2"), &text);
+    wait_for_all(&lab);
+    assert_eq!(sessions(&node), before);
+    watch.assert_silent("withdrawn and back");
+
+    // With nothing to hear between the two, so that the end itself has to withdraw.
+    fs::write(&request, "").unwrap();
+    node.stop_agent(Signal::SIGTERM).unwrap();
+    wait_for_tables(&lab, &gone);
+    for name in ["z1m1", "z1m2"] {
+        let reflector = lab.node(name).unwrap();
+        for block in blocks(&lab, "z1w2") {
+            assert_eq!(held_at(&reflector, &block), [json!(null); 0], "{name}");
+        }
+        let peers = peers(&reflector).unwrap();
+        assert!(
+            !peers.iter().any(|peer| peer["node"] == "z1w2"),
+            "{peers:#?}"
+        );
+    }
+    fs::remove_file(&request).unwrap();
+    node.start_agent().unwrap();
+    wait_for_all(&lab);
+}
+
+/// A reflector that goes away leaves the other one's paths, and nothing stale.
+#[test]
+fn a_reflector_that_goes_away_is_gone_at_once() {
+    let lab = two_zones();
+    let reflector = lab.node("z1m1").unwrap();
+    let mut gone = without_blocks(&lab, "z1m1");
+    let (aggregates, hops) = (aggregates(&lab, "z1m1"), &reflector.plan().internal_ips);
+    without_hops(&mut gone, "c1", (&aggregates, hops));
+    let watch = Watch::over(&lab, &["z1w1", "z1m1", "c2", "bb1", "z2w1"]);
+    fs::write(reflector.host().path(WITHDRAW), "").unwrap();
+    reflector.stop_agent(Signal::SIGTERM).unwrap();
+    wait_for_tables(&lab, &gone);
+    let worker = lab.node("z1w1").unwrap();
+    wait("z1w1 keeps nothing of it", || {
+        for peer in peers(&worker)? {
+            let families = peer["families"].as_object().into_iter().flatten();
+            let stale = families.map(|(_, family)| family["stale"].clone());
+            ensure!(stale.clone().all(|stale| stale == 0), "{peer:#}");
+            let held = peer["node"] == "z1m1" && peer["state"] == "Established";
+            ensure!(!held, "{peer:#}");
+        }
+        Ok(())
+    });
+    watch.assert_silent("as z1m1 went away");
+    fs::remove_file(reflector.host().path(WITHDRAW)).unwrap();
+    reflector.start_agent().unwrap();
+    wait_for_all(&lab);
+}
+
+/// The folders of the cluster's objects, out of sight and back.
+struct Folders<'a>(&'a Lab);
+
+impl Folders<'_> {
+    fn hide(&self) {
+        let (all, hidden) = (self.0.cluster_dir(), self.hidden());
+        fs::create_dir(&hidden).unwrap();
+        for folder in FOLDERS {
+            fs::rename(all.join(folder), hidden.join(folder)).unwrap();
+        }
+    }
+
+    fn show(&self) {
+        for folder in FOLDERS {
+            fs::rename(
+                self.hidden().join(folder),
+                self.0.cluster_dir().join(folder),
+            )
+            .unwrap();
+        }
+        fs::remove_dir(self.hidden()).unwrap();
+    }
+
+    fn hidden(&self) -> PathBuf {
+        self.0.cluster_dir().join(".hidden")
+    }
+}
+
+/// Waits until a node remembers the whole cluster.
+fn wait_for_memory(node: &Node) {
+    wait(&format!("{} remembers", node.name()), || {
+        let text = fs::read_to_string(node.host().path(MEMORY))?;
+        let memory: Value = serde_json::from_str(&text)?;
+        let reflectors = memory["reflectors"].as_array().map_or(0, Vec::len);
+        ensure!(reflectors == 2, "{memory:#}");
+        Ok(())
+    });
+}
+
+/// What a node knew of the cluster outlives its agent, so that BGP needs no cluster store to begin.
+#[test]
+fn sessions_and_announcements_need_no_store() {
+    let lab = two_zones();
+    let nodes = ["z1w1", "z1m1"].map(|name| lab.node(name).unwrap());
+    nodes.iter().for_each(wait_for_memory);
+    let folders = Folders(&lab);
+    let watch = Watch::over(&lab, &["c1", "bb1", "z1w1", "z1w2", "z1m1", "z1m2", "z2w1"]);
+    folders.hide();
+    for node in &nodes {
+        node.stop_agent(Signal::SIGKILL).unwrap();
+        node.start_agent().unwrap();
+        wait_for_sessions(node);
+        // That it does not know the cluster is what keeps it from being ready, and it says so.
+        wait_for_status(node, "not ready", |status| {
+            status["ready"] == false && says(&status["reasons"], &["blocks"])
+        });
+    }
+    wait_for_all(&lab);
+    watch.assert_silent("without a cluster store");
+    folders.show();
+    for node in &nodes {
+        node.wait_ready(PATIENCE).unwrap();
+    }
+    sleep(SETTLED);
+    watch.assert_silent("when the cluster store was back");
+    wait_for_all(&lab);
+}
+
+/// After so long its blocks may be another node's (law 2).
+#[test]
+fn after_a_reboot_long_after_a_node_announces_no_blocks_before_the_store_answers() {
+    let lab = two_zones();
+    let node = lab.node("z1w2").unwrap();
+    wait_for_memory(&node);
+    let folders = Folders(&lab);
+    let watch = Watch::over(&lab, &["z1w1", "z1m1", "c2", "bb1", "z2w1"]);
+    folders.hide();
+    node.stop_agent(Signal::SIGKILL).unwrap();
+    node.host()
+        .set_boot_id("5d6a1d5b-0000-4000-8000-000000000002")
+        .unwrap();
+    for family in ["-4", "-6"] {
+        for protocol in ["200", "201", "202", "203"] {
+            // Nothing to flush is an error to nobody.
+            let flush = ["ip", family, "route", "flush", "proto", protocol];
+            node.exec(&flush).unwrap();
+        }
+    }
+    fs::remove_dir_all(node.host().path("/run/gingham")).unwrap();
+    let memory = fs::File::options()
+        .append(true)
+        .open(node.host().path(MEMORY))
+        .unwrap();
+    memory.set_modified(SystemTime::now() - LONG_AGO).unwrap();
+    node.start_agent().unwrap();
+
+    wait_for_sessions(&node);
+    let mut gone = without_blocks(&lab, "z1w2");
+    gone.remove("z1w2");
+    wait_for_tables(&lab, &gone);
+    for name in ["z1m1", "z1m2"] {
+        for block in blocks(&lab, "z1w2") {
+            let held = held_at(&lab.node(name).unwrap(), &block);
+            assert_eq!(held, [json!(null); 0], "{name}");
+        }
+    }
+    watch.assert_silent("before the store answered");
+    folders.show();
+    node.wait_ready(PATIENCE).unwrap();
+    wait_for_all(&lab);
+}
