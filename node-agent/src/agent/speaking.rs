@@ -51,7 +51,8 @@ impl Before {
         }
         let is_known = !objects.is_empty();
         cluster.remember(objects);
-        let stood = zone.clone().or_else(|| cluster.label(me).ok());
+        let remembered = || cluster.identity(me).map(|(_, zone)| zone).ok();
+        let stood = zone.clone().or_else(remembered);
         let kept = stood.filter(|_| is_known).and_then(|zone| {
             let config = cluster.config();
             let asn = Asn(config.zones.get(&zone)?.as_number);
