@@ -20,8 +20,8 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 use world::zones::{
-    Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all, without,
-    without_hops,
+    Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all,
+    wait_for_sessions, without, without_hops,
 };
 use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
 
@@ -38,21 +38,6 @@ const MEMORY: &str = "/var/lib/gingham/cluster.json";
 
 fn two_zones() -> Lab {
     settled(reference(Zones::Two, Cores::One).unwrap())
-}
-
-/// Waits until the sessions of a node are up, and everything its peers have has come over them.
-fn wait_for_sessions(node: &Node) {
-    wait(&format!("{}: its sessions", node.name()), || {
-        let peers = peers(node)?;
-        ensure!(!peers.is_empty());
-        for peer in &peers {
-            let mut families = peer["families"].as_object().into_iter().flatten();
-            let up = peer["state"] == "Established";
-            let heard = families.all(|(_, family)| family["endOfRib"] == true);
-            ensure!(up && heard, "{peer:#}");
-        }
-        Ok(())
-    });
 }
 
 fn restart(node: &Node, signal: Signal) {

@@ -2,7 +2,7 @@
 //! watchers over the routes of several boxes.
 
 use super::{PATIENCE, agent, start_agents, wait, without_agents};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use gingham_integration::tables::{self, Tables};
 use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Topology, Traffic};
 use gingham_model::{Family, Prefix};
@@ -156,6 +156,21 @@ pub(crate) fn asked(node: &Node, question: &[&str]) -> Result<Value> {
 pub(crate) fn peers(node: &Node) -> Result<Vec<Value>> {
     let said = asked(node, &["peers"])?;
     Ok(said["peers"].as_array().cloned().unwrap_or_default())
+}
+
+/// Waits until the sessions of a node are up, and everything its peers have has come over them.
+pub(crate) fn wait_for_sessions(node: &Node) {
+    wait(&format!("{}: its sessions", node.name()), || {
+        let peers = peers(node)?;
+        ensure!(!peers.is_empty());
+        for peer in &peers {
+            let mut families = peer["families"].as_object().into_iter().flatten();
+            let up = peer["state"] == "Established";
+            let heard = families.all(|(_, family)| family["endOfRib"] == true);
+            ensure!(up && heard, "{peer:#}");
+        }
+        Ok(())
+    });
 }
 
 /// How often each session was established, and lost, by the name of the peer.
