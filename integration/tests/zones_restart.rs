@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 use world::zones::{
-    Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all,
+    Alone, Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all,
     wait_for_sessions, without, without_hops,
 };
 use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
@@ -36,7 +36,7 @@ const WITHDRAW: &str = "/run/gingham/withdraw";
 /// What the agent remembers the cluster by.
 const MEMORY: &str = "/var/lib/gingham/cluster.json";
 
-fn two_zones() -> Lab {
+fn two_zones() -> Alone {
     settled(reference(Zones::Two, Cores::One).unwrap())
 }
 

@@ -8,14 +8,35 @@ use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Topology, Traffic}
 use gingham_model::{Family, Prefix};
 use serde_json::Value;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Routes that have not changed for so long are at rest.
 const REST: Duration = Duration::from_secs(2);
 
+/// A lab that stands alone among those of its process: each has a dozen agents and more, and all of the
+/// machine may together have 128 inotify instances (`fs.inotify.max_user_instances`).
+pub(crate) struct Alone {
+    lab: Lab,
+    // Dropped after the lab.
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Alone {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
 /// A lab whose tables are as expected.
-pub(crate) fn settled(topology: Topology) -> Lab {
+pub(crate) fn settled(topology: Topology) -> Alone {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed has left nothing behind.
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = without_agents(topology);
     for router in lab.routers() {
         router.start().unwrap();
@@ -25,7 +46,7 @@ pub(crate) fn settled(topology: Topology) -> Lab {
         router.wait_established(PATIENCE, |_| true).unwrap();
     }
     wait_for_all(&lab);
-    lab
+    Alone { lab, _turn: turn }
 }
 
 /// Waits until every box is as after [`settled`].
