@@ -32,6 +32,8 @@ const TIMERS: Timers = Timers {
     long_lived_stale_seconds: 25,
 };
 
+/// The nodes of zone 1 that do not reflect.
+const LEFT: [&str; 4] = ["z1w1", "z1w2", "z1i1", "z1i2"];
 /// The label of the nodes that reflect.
 const LABEL: &str = "node-role.kubernetes.io/control-plane";
 
@@ -98,9 +100,6 @@ fn a_reflector_of_each_zone_dies_and_comes_back() {
     start_agents(&lab, &dead);
     wait_for_all(&lab);
 }
-
-/// The nodes of zone 1 that do not reflect.
-const LEFT: [&str; 4] = ["z1w1", "z1w2", "z1i1", "z1i2"];
 
 /// Traffic both ways in both families.
 fn flows(pods: [&Pod; 2]) -> Vec<Traffic> {

@@ -52,10 +52,6 @@ fn restart(node: &Node, signal: Signal) {
 
 /// An upgrade is a restart by SIGTERM with another binary.
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "a figure for who reads a test's output"
-)]
 fn restarts_lose_no_packet_and_write_no_route() {
     let lab = two_zones();
     let node = |name| lab.node(name).unwrap();
