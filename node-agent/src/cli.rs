@@ -62,14 +62,9 @@ pub struct Run {
         env = "GINGHAM_RUN_DIR"
     )]
     pub run_dir: PathBuf,
-    /// Where what must outlive a reboot is kept
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/var/lib/gingham",
-        env = "GINGHAM_STATE_DIR"
-    )]
-    pub state_dir: PathBuf,
+    /// Where what outlives a reboot is kept
+    #[command(flatten)]
+    pub state: StateDir,
     /// Keys of BGP sessions: NAME/password, as Secrets are mounted
     #[arg(
         long,
@@ -208,7 +203,21 @@ pub struct Cleanup {
     /// Where the runtime looks for plugins and their configuration
     #[command(flatten)]
     pub cni: CniDirs,
-    /// Where the agent kept what outlives a reboot
+    /// Where what outlives a reboot is kept
+    #[command(flatten)]
+    pub state: StateDir,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+    /// Do it even while pods are wired: it cuts them off
+    #[arg(long, requires = "yes")]
+    pub pods: bool,
+}
+
+/// What outlives a reboot.
+#[derive(Debug, Args)]
+pub struct StateDir {
+    /// Where what outlives a reboot is kept
     #[arg(
         long,
         value_name = "DIR",
@@ -216,12 +225,6 @@ pub struct Cleanup {
         env = "GINGHAM_STATE_DIR"
     )]
     pub state_dir: PathBuf,
-    /// Do it
-    #[arg(long)]
-    pub yes: bool,
-    /// Do it even while pods are wired: it cuts them off
-    #[arg(long, requires = "yes")]
-    pub pods: bool,
 }
 
 /// Where the runtime looks.

@@ -82,7 +82,7 @@ async fn run(command: Run) -> Result<()> {
     let config = Config {
         node: command.node,
         run_dir: command.run_dir,
-        state_dir: command.state_dir,
+        state_dir: command.state.state_dir,
         secrets_dir: command.secrets_dir,
         health: command.health_listen,
         debug: command.debug_listen,
@@ -207,7 +207,7 @@ fn cleanup(command: &cli::Cleanup) -> Result<()> {
     let dirs = &command.cni;
     let cleanup = Cleanup::begin(cleanup::Places {
         run_dir: command.ask.run_dir.clone(),
-        state_dir: command.state_dir.clone(),
+        state_dir: command.state.state_dir.clone(),
         installed: vec![
             dirs.cni_conf_dir.join(check::cni::CONFLIST),
             dirs.cni_bin_dir.join(check::cni::PLUGIN),
