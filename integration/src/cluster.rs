@@ -35,17 +35,22 @@ pub fn objects(topology: &Topology) -> Result<Vec<Object>> {
         objects.push(zone_pool(zone)?);
     }
     for node in topology.nodes() {
-        objects.push(node_object(node));
-        let zone = topology
-            .zones
-            .iter()
-            .find(|zone| zone.name == node.zone)
-            .with_context(|| format!("node {}: no zone {}", node.name, node.zone))?;
-        for cidr in &node.blocks {
-            objects.push(block(*cidr, node, zone)?);
-        }
+        objects.extend(objects_of(topology, node)?);
     }
     Ok(objects)
+}
+
+/// A node's own objects: its Node, and the blocks it has before its agent starts.
+pub(crate) fn objects_of(topology: &Topology, node: &NodePlan) -> Result<Vec<Object>> {
+    let zone = topology
+        .zones
+        .iter()
+        .find(|zone| zone.name == node.zone)
+        .with_context(|| format!("node {}: no zone {}", node.name, node.zone))?;
+    let blocks = node.blocks.iter().map(|cidr| block(*cidr, node, zone));
+    std::iter::once(Ok(node_object(node)))
+        .chain(blocks)
+        .collect()
 }
 
 /// The folders of the kinds. An empty one says that there is no such object; one that is missing,
@@ -59,7 +64,7 @@ pub const FOLDERS: [&str; 6] = [
     "routefilters",
 ];
 
-/// Writes the objects below `dir`.
+/// Writes the objects below `dir`, each at once for who reads meanwhile.
 ///
 /// # Errors
 /// The file that could not be written.
@@ -70,12 +75,26 @@ pub fn write(dir: &Path, objects: &[Object]) -> Result<()> {
     for Object { folder, name, body } in objects {
         let file = dir.join(folder).join(format!("{name}.yaml"));
         let text = serde_saphyr::to_string(body).with_context(|| format!("object {name}"))?;
-        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+        let draft = file.with_extension("new");
+        let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &file));
+        written.with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(())
 }
 
-fn node_object(node: &NodePlan) -> Object {
+/// Removes the objects below `dir`.
+///
+/// # Errors
+/// The file that could not be removed.
+pub(crate) fn remove(dir: &Path, objects: &[Object]) -> Result<()> {
+    for Object { folder, name, .. } in objects {
+        let file = dir.join(folder).join(format!("{name}.yaml"));
+        fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn node_object(node: &NodePlan) -> Object {
     let mut addresses: Vec<Value> = node
         .internal_ips
         .iter()

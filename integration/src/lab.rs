@@ -1,5 +1,7 @@
 //! A lab: bringing a topology up, finding one that stands, taking it down.
 
+mod change;
+
 use crate::binaries::Binaries;
 use crate::cluster;
 use crate::init::InitSpec;

@@ -6,10 +6,12 @@
 //! one takes either and changes the value; nothing here touches the kernel.
 
 mod addresses;
+mod change;
 mod reference;
 mod router;
 mod static_routes;
 
+pub use change::Place;
 pub use reference::{Cores, Zones, reference};
 pub use router::{Daemon, Neighbour, RouterPlan, Timers};
 pub use static_routes::static_routes;

@@ -5,7 +5,7 @@
 
 use crate::exec;
 use crate::procs::ProcessId;
-use crate::topology::{Address, BoxPlan, Link, Role, StaticRoute, Topology};
+use crate::topology::{Address, BoxPlan, Link, Port, Role, StaticRoute, Topology};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,10 +36,7 @@ pub(crate) fn batches(topology: &Topology, pids: &BTreeMap<String, i32>) -> Resu
             .with_context(|| format!("no box {}", b.on))?;
         batches.push(Batch {
             on: a.on.clone(),
-            lines: vec![format!(
-                "link add {} type veth peer name {} netns {pid}",
-                a.interface, b.interface
-            )],
+            lines: vec![cable((a, &b.interface), *pid)],
         });
     }
     for plan in &topology.boxes {
@@ -51,8 +48,14 @@ pub(crate) fn batches(topology: &Topology, pids: &BTreeMap<String, i32>) -> Resu
     Ok(batches)
 }
 
+/// Makes a link between this port and an interface of the box whose process 1 is `pid`.
+pub(crate) fn cable((port, interface): (&Port, &str), pid: i32) -> String {
+    let port = &port.interface;
+    format!("link add {port} type veth peer name {interface} netns {pid}")
+}
+
 /// Everything of one box, once its links exist.
-fn settings(topology: &Topology, plan: &BoxPlan) -> Vec<String> {
+pub(crate) fn settings(topology: &Topology, plan: &BoxPlan) -> Vec<String> {
     let mut lines = vec!["link set dev lo up".to_owned()];
     if plan.role == Role::Switch {
         // With snooping on and no querier, neighbour solicitations may be dropped.
@@ -64,13 +67,19 @@ fn settings(topology: &Topology, plan: &BoxPlan) -> Vec<String> {
         lines.push(format!("link set dev {BRIDGE} up"));
     }
     for interface in topology.interfaces(&plan.name) {
-        lines.push(format!("link set dev {interface} addrgenmode none"));
-        if plan.role == Role::Switch {
-            lines.push(format!("link set dev {interface} master {BRIDGE}"));
-        }
-        lines.extend(interface_lines(plan, interface));
+        lines.extend(plugged(plan, interface));
     }
     lines.extend(plan.routes.iter().map(route_line));
+    lines
+}
+
+/// What an interface needs that has just been made.
+pub(crate) fn plugged(plan: &BoxPlan, interface: &str) -> Vec<String> {
+    let mut lines = vec![format!("link set dev {interface} addrgenmode none")];
+    if plan.role == Role::Switch {
+        lines.push(format!("link set dev {interface} master {BRIDGE}"));
+    }
+    lines.extend(interface_lines(plan, interface));
     lines
 }
 
