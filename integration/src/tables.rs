@@ -26,8 +26,8 @@ type Table = BTreeMap<Prefix, BTreeSet<IpAddr>>;
 ///   block of another zone's pool always leaves.
 /// - The backbone has what the zones let out, via their cores.
 /// - A core has the blocks of its zone via their nodes, the aggregate of its zone via the reflectors, what other
-///   zones let out and the client LAN via the backbone.
-/// - A node has the blocks of its zone via their nodes, what comes from outside via the cores, and
+///   zones let out and the client LAN via the backbone; without a session there, via the zone's other cores.
+/// - A node has the blocks of its zone via their nodes, what comes from outside via the cores that lead there, and
 ///   sinks for its own blocks; a reflector also one for the aggregate it announces.
 /// - Static routes are where they were put.
 pub fn expected(topology: &Topology) -> Tables {
@@ -107,8 +107,12 @@ fn backbone(table: &mut Table, topology: &Topology, router: &RouterPlan) {
 
 fn core(table: &mut Table, topology: &Topology, (router, zone): (&RouterPlan, &ZonePlan)) {
     let uplinks: Vec<IpAddr> = router.external().map(|peer| peer.address).collect();
+    let ways_out = match uplinks.as_slice() {
+        [] => exits(topology, zone),
+        _ => uplinks,
+    };
     for prefix in from_outside(topology, zone) {
-        learn(table, prefix, &uplinks);
+        learn(table, prefix, &ways_out);
     }
     let reflectors = topology
         .nodes_of(zone)
@@ -127,12 +131,9 @@ fn core(table: &mut Table, topology: &Topology, (router, zone): (&RouterPlan, &Z
 }
 
 fn node(table: &mut Table, topology: &Topology, (own, zone): (&NodePlan, &ZonePlan)) {
-    let cores = topology.cores(zone);
-    let cores: Vec<IpAddr> = cores
-        .flat_map(|(core, _)| zone.addresses_of(core))
-        .collect();
+    let exits = exits(topology, zone);
     for prefix in from_outside(topology, zone) {
-        learn(table, prefix, &cores);
+        learn(table, prefix, &exits);
     }
     for node in topology.nodes_of(zone).filter(|node| node.name != own.name) {
         for block in &node.blocks {
@@ -148,7 +149,13 @@ fn node(table: &mut Table, topology: &Topology, (own, zone): (&NodePlan, &ZonePl
     }
 }
 
-/// Everything that a zone learns: what the other zones let out, and what the backbone announces.
+/// The addresses in its zone of the cores that lead out of it.
+fn exits(topology: &Topology, zone: &ZonePlan) -> Vec<IpAddr> {
+    let exits = topology.exits(zone);
+    exits.flat_map(|core| zone.addresses_of(core)).collect()
+}
+
+/// Everything that a zone can learn: what the other zones let out, and what the backbone announces.
 fn from_outside(topology: &Topology, zone: &ZonePlan) -> BTreeSet<Prefix> {
     let others = topology
         .zones
@@ -166,10 +173,10 @@ fn leaving(topology: &Topology, zone: &ZonePlan) -> Vec<Prefix> {
     let aggregates = aggregates(zone);
     let blocks = topology.nodes_of(zone).flat_map(|node| node.blocks.clone());
     let blocks = blocks.filter(|block| !aggregates.iter().any(|all| all.covers(*block)));
-    // Without a core, nothing leaves.
-    match topology.cores(zone).next() {
+    // Without a core that leads out, nothing leaves.
+    match topology.exits(zone).find_map(BoxPlan::router) {
         None => Vec::new(),
-        Some((_, core)) => core
+        Some(core) => core
             .originates
             .iter()
             .chain(aggregates)

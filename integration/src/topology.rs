@@ -189,6 +189,14 @@ impl Topology {
         self.routers().filter(|(plan, _)| zone.holds(plan))
     }
 
+    /// The cores of the zone that have a session with the backbone.
+    pub fn exits<'a>(&'a self, zone: &'a ZonePlan) -> impl Iterator<Item = &'a BoxPlan> {
+        let leads_out = |router: &RouterPlan| router.external().next().is_some();
+        self.cores(zone)
+            .filter(move |(_, router)| leads_out(router))
+            .map(|(plan, _)| plan)
+    }
+
     /// The routers that speak BGP and stand in no zone.
     pub fn backbone(&self) -> impl Iterator<Item = (&BoxPlan, &RouterPlan)> {
         self.routers()

@@ -140,6 +140,39 @@ fn two_cores_share_the_load() {
     );
 }
 
+/// A core and then its whole zone lose the backbone.
+#[test]
+fn who_has_no_way_out_goes_by_the_other_core_or_stays_inside() {
+    let mut topology = reference(Zones::Two, Cores::Two).unwrap();
+    topology.cut_off("c1");
+    let tables = expected(&topology);
+    let has = |tables: &Tables, name: &str, line: &str| tables[name].iter().any(|l| l == line);
+    assert!(has(&tables, "bb1", "10.101.0.0/16 via 10.250.1.11"));
+    assert!(has(&tables, "c1", "10.102.0.0/16 via 10.1.0.2"));
+    assert!(has(&tables, "c1", "fd00:101:0:21::/64 via fd00:1::21"));
+    assert!(has(
+        &tables,
+        "c1b",
+        "fd00:203::/64 via fd00:250:1::110, fd00:250:1::112"
+    ));
+    assert!(has(&tables, "z1w1", "10.2.0.0/24 via 10.1.0.2"));
+    assert!(has(&tables, "z1w1", "default via 10.1.0.1, 10.1.0.2"));
+    assert!(has(&tables, "z2w1", "10.101.0.0/16 via 10.2.0.1, 10.2.0.2"));
+
+    topology.cut_off("c1b");
+    let tables = expected(&topology);
+    assert_eq!(tables["c1"], tables["c1b"],);
+    assert_eq!(tables["c1"].len(), 2 * (1 + 6));
+    let (of_zone_1, of_zone_2) = ("10.1", "10.2");
+    for (name, foreign) in [("z1w1", of_zone_2), ("z2w1", of_zone_1), ("c2", of_zone_1)] {
+        let pods = foreign.replace("10.", "10.10");
+        let strange = tables[name].iter().find(|line| {
+            line.starts_with(&format!("{foreign}.")) || line.starts_with(&format!("{pods}."))
+        });
+        assert_eq!(strange, None, "{name}");
+    }
+}
+
 #[test]
 fn a_block_that_went_with_its_node_to_another_zone_leaves_that_zone() {
     let mut topology = reference(Zones::Two, Cores::One).unwrap();

@@ -1,4 +1,5 @@
-//! Changes to a topology that [`reference()`](super::reference()) made: nodes come, go and move.
+//! Changes to a topology that [`reference()`](super::reference()) made: nodes come, go and move, cores
+//! lose the backbone.
 
 use super::addresses::{hosts, node, put_on};
 use super::{BoxPlan, Duty, Role, Topology, UPLINK};
@@ -55,6 +56,18 @@ impl Topology {
         plan.routes = there.routes;
         put_on(self, &switch(place.zone), UPLINK, plan.clone());
         Ok(plan)
+    }
+
+    /// Takes away a core's sessions with the backbone, as when all its uplinks are cut.
+    pub fn cut_off(&mut self, core: &str) {
+        for plan in &mut self.boxes {
+            if let Role::BgpRouter(router) = &mut plan.role {
+                let (own, own_as) = (plan.name == core, router.as_number);
+                router
+                    .neighbours
+                    .retain(|peer| peer.as_number == own_as || !(own || peer.on == core));
+            }
+        }
     }
 
     fn worker_at(&self, Place { zone, octet }: Place, suffix: &str) -> Result<BoxPlan> {
