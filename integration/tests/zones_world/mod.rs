@@ -23,6 +23,10 @@ pub(crate) fn up(topology: Topology) -> Result<Lab> {
     for node in lab.nodes() {
         node.start_agent()?;
     }
+    // One that has ended says why.
+    for node in lab.nodes() {
+        node.wait_ready(PATIENCE)?;
+    }
     for router in lab.routers() {
         router.wait_established(PATIENCE, |_| true)?;
     }
