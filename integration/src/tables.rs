@@ -26,9 +26,10 @@ type Table = BTreeMap<Prefix, BTreeSet<IpAddr>>;
 ///   block of another zone's pool always leaves.
 /// - The backbone has what the zones let out, via their cores.
 /// - A core has the blocks of its zone via their nodes, the aggregate of its zone via the reflectors, what other
-///   zones let out and the client LAN via the backbone; without a session there, via the zone's other cores.
-/// - A node has the blocks of its zone via their nodes, what comes from outside via the cores that lead there, and
-///   sinks for its own blocks; a reflector also one for the aggregate it announces.
+///   zones let out and the client LAN via the backbone; without a session there, via the zone's other
+///   cores.
+/// - A node has the blocks of its zone via their nodes, what comes from outside via the cores that
+///   lead there, and sinks for its own blocks; a reflector also one for the aggregate it announces.
 /// - Static routes are where they were put.
 pub fn expected(topology: &Topology) -> Tables {
     let boxes = topology.boxes.iter();

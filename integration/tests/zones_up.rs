@@ -82,7 +82,8 @@ fn the_way(lab: &Lab, from: &Pod, to: &Pod, family: Family) -> Result<()> {
     Ok(())
 }
 
-/// Who says that a packet of this hop limit ended with it: `From 10.1.0.1 icmp_seq=1 Time to live exceeded`.
+/// Who says that a packet of this hop limit ended with it:
+/// `From 10.1.0.1 icmp_seq=1 Time to live exceeded`.
 fn answers(from: &Pod, target: IpAddr, limit: u32) -> Result<Option<IpAddr>> {
     let (limit, target) = (limit.to_string(), target.to_string());
     let argv = ["ping", "-n", "-c", "1", "-W", "2", "-t", &limit, &target];

@@ -10,8 +10,8 @@ use crate::wiring::{self, Batch};
 use anyhow::{Context, Result};
 
 impl Lab {
-    /// Adds a worker: its box, its cable to the zone's switch, its Node and Block objects. Its agent is not
-    /// started.
+    /// Adds a worker: its box, its cable to the zone's switch, its Node and Block objects. Its agent
+    /// is not started.
     ///
     /// # Errors
     /// As [`Topology::add_worker`](crate::Topology::add_worker), or a step the kernel refused.
@@ -50,8 +50,8 @@ impl Lab {
         self.settle()
     }
 
-    /// Moves a node that runs: its cable goes to another zone's switch, it gets an address there, and its Node
-    /// object says so. The Block objects are left to its agent.
+    /// Moves a node that runs: its cable goes to another zone's switch, it gets addresses there, and
+    /// its Node object says so. The Block objects are left to its agent.
     ///
     /// # Errors
     /// As [`Topology::relocate`](crate::Topology::relocate), or a step the kernel refused.
