@@ -28,7 +28,7 @@ pub struct Schedule {
     settled: Option<Instant>,
     burst: Option<Burst>,
     storm: Storm,
-    /// Until when news of BGP wait, for as long as the last round took.
+    /// Until when news of BGP wait: for a quarter of what the last round took.
     rest: Instant,
     put_off: Option<Instant>,
     retry: Option<Instant>,
@@ -79,8 +79,8 @@ impl Schedule {
         self.settled.get_or_insert(now + SETTLE);
     }
 
-    /// BGP has learned something: traffic waits for it. A stream of such news takes at most half of the
-    /// time, however large the table.
+    /// BGP has learned something: traffic waits for it. A stream of such news takes at most four fifths of
+    /// the time, however large the table.
     pub fn learned(&mut self, now: Instant) {
         let due = (now + QUIET).max(self.rest);
         self.settled = Some(self.settled.map_or(due, |settled| settled.min(due)));
@@ -130,7 +130,7 @@ impl Schedule {
     pub fn end(&mut self, now: Instant, outcome: Outcome, jitter: u64) {
         self.weather(now);
         let took = now.saturating_duration_since(self.storm.begun);
-        self.rest = now + took.min(LONGEST_PAUSE);
+        self.rest = now + (took / 4).min(LONGEST_PAUSE);
         if outcome.looked == Looked::AtAll {
             let tenth = FULL.as_millis() as u64 / 10;
             self.full = now + FULL - Duration::from_millis(jitter % tenth);

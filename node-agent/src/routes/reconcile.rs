@@ -125,7 +125,7 @@ pub fn reconcile(
     }
     let done = match step(socket, order) {
         Step::Made(round) => return Ok(round),
-        Step::Missed(done) => done,
+        Step::Unread(done) => done,
     };
     let mut round = memory.round(socket, order, Extent::Own)?;
     round.applied.splice(0..0, done);
@@ -152,14 +152,19 @@ fn failure((change, why): &(Change, String)) -> (RouteKey, String) {
 
 /// Whom the changes met in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Met {
+pub(super) enum Met {
     Nobody,
     /// A foreign route that was not known of stands in the way.
     Rival,
 }
 
 /// Applies the changes.
-fn apply(socket: &mut Socket, changes: &[Change], deadline: Instant, round: &mut Round) -> Met {
+pub(super) fn apply(
+    socket: &mut Socket,
+    changes: &[Change],
+    deadline: Instant,
+    round: &mut Round,
+) -> Met {
     let mut met = Met::Nobody;
     for part in changes.chunks(PART) {
         if Instant::now() >= deadline {

@@ -4,31 +4,40 @@
 //! Where the last round found the kernel's table to be the plan, the difference of two plans is what
 //! is to be done, and the kernel's echo of each change is its read-back. All news that would say
 //! otherwise make a round of another kind; whatever is not as expected ends the step, and the
-//! tables are read after all.
+//! tables are read after all. So they are where changes are so many that a dump costs less than an
+//! echo of each.
 
-use super::reconcile::{Order, PART, Round};
+use super::reconcile::{Order, PART, Round, apply};
 use crate::plan::Plan;
 use gingham_model::{Change, Owner, diff};
 use gingham_netlink::Socket;
 use std::time::Instant;
 
+/// The most changes that are read back by their echoes.
+const ECHOED: usize = 2048;
+
 /// How it ended.
 pub(super) enum Step {
     /// All is done, and read back.
     Made(Round),
-    /// These changes were made, and something was not as expected.
-    Missed(Vec<Change>),
+    /// These changes were made, and are still to be read back, or something was not as expected.
+    Unread(Vec<Change>),
 }
 
 /// Makes the step from the last plan to this one, if it is one for learned prefixes.
 pub(super) fn step(socket: &mut Socket, order: &Order<'_>) -> Step {
     let mut applied = Vec::new();
     let Some((before, changes)) = foreseen(order) else {
-        return Step::Missed(applied);
+        return Step::Unread(applied);
     };
+    if changes.len() > ECHOED {
+        let mut round = Round::default();
+        apply(socket, &changes, order.deadline, &mut round);
+        return Step::Unread(round.applied);
+    }
     for part in changes.chunks(PART) {
         if Instant::now() >= order.deadline {
-            return Step::Missed(applied);
+            return Step::Unread(applied);
         }
         let mut expected = true;
         for (change, outcome) in part.iter().zip(socket.apply_and_read(part)) {
@@ -43,7 +52,7 @@ pub(super) fn step(socket: &mut Socket, order: &Order<'_>) -> Step {
             applied.push(change.clone());
         }
         if !expected {
-            return Step::Missed(applied);
+            return Step::Unread(applied);
         }
     }
     Step::Made(Round {
