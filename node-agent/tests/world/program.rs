@@ -111,6 +111,7 @@ impl Node {
 
     fn start(&self) -> Running {
         let (cluster, run_dir) = (self.cluster(), self.run_dir());
+        let state_dir = self.root.path().join("state");
         let child = self.world.node.visit(|| {
             let mut command = Command::new(AGENT);
             command
@@ -119,6 +120,8 @@ impl Node {
             command
                 .arg("--run-dir")
                 .arg(run_dir)
+                .arg("--state-dir")
+                .arg(state_dir)
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap()
