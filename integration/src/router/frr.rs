@@ -84,6 +84,7 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     let mut text = format!(
         "frr defaults traditional\n\
          log stdout informational\n\
+         bgp route-map delay-timer 0\n\
          {}\
          router bgp {}\n \
          bgp router-id {}\n \
@@ -122,7 +123,8 @@ fn configuration(plan: &RouterPlan, timers: Timers) -> String {
     text
 }
 
-/// What a route map is for. One that is written behind those who use it works 5 s later only.
+/// What a route map is for. They stand before those who use them, and so need no second look: by its timer
+/// bgpd would write routes once more 5 s after the start, as they are.
 ///
 /// Of the two IPv6 next hops of a router on the same link the kernel would be given the link-local one,
 /// which no table names: `global` prefers the other. But then bgpd passes that one on to internal peers,
