@@ -11,7 +11,7 @@ use crate::manifest;
 use crate::objects::Object;
 use gingham_ipam::{Unknown, Version1};
 use gingham_model::NodeName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -58,9 +58,27 @@ pub struct Memory {
 }
 
 /// The file as it is written.
-#[derive(Serialize, Deserialize)]
-struct Content {
+#[derive(Serialize)]
+struct Written<'a> {
     version: Version1,
+    node: &'a NodeName,
+    #[serde(serialize_with = "one_by_one")]
+    objects: Vec<Object>,
+    reflectors: Vec<Reflector>,
+    #[serde(flatten)]
+    unknown: &'a Unknown,
+}
+
+/// A zone has thousands of them, and as JSON each is many times as large.
+fn one_by_one<S: Serializer>(objects: &[Object], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(objects.iter().cloned().map(manifest::manifest))
+}
+
+/// The file as it is read.
+#[derive(Deserialize)]
+struct Content {
+    #[serde(rename = "version")]
+    _version: Version1,
     node: NodeName,
     objects: Vec<Value>,
     #[serde(default)]
@@ -182,14 +200,14 @@ impl Memory {
     }
 
     fn content(&self, known: LastKnown) -> io::Result<Vec<u8>> {
-        let content = Content {
+        let written = Written {
             version: Version1,
-            node: self.me.clone(),
-            objects: known.objects.into_iter().map(manifest::manifest).collect(),
+            node: &self.me,
+            objects: known.objects,
             reflectors: known.reflectors,
-            unknown: self.unknown.clone(),
+            unknown: &self.unknown,
         };
-        Ok(serde_json::to_vec(&content)?)
+        Ok(serde_json::to_vec(&written)?)
     }
 }
 

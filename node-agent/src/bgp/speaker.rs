@@ -132,8 +132,9 @@ impl Bgp {
                 routes.map_or(0, |routes| routes.filter(of_family).count()),
             )
         };
-        let deferring = self.running.as_ref();
-        let deferring = deferring.is_some_and(|running| running.sessions.borrow().deferring);
+        let reflects = running.is_some_and(|part| part.role == Role::Reflector);
+        let speaker = self.running.as_ref().filter(|_| reflects);
+        let deferring = speaker.is_some_and(|speaker| speaker.sessions.borrow().deferring);
         let defers = deferring.then(|| "BGP: waits for its peers to say what they have".to_owned());
         BgpStatus {
             part: running.map_or("none".to_owned(), |part| part.role.to_string()),
