@@ -59,6 +59,7 @@ pub mod pass;
 pub mod plan;
 pub mod pods;
 pub mod rehearsal;
+pub mod report;
 pub mod routes;
 pub mod run_dir;
 pub mod sample;

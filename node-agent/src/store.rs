@@ -4,17 +4,22 @@
 //! index it feeds keeps the last word on each name.
 
 mod directory;
+mod kubernetes;
 mod scan;
 mod watch;
 
 pub use directory::Directory;
+pub use kubernetes::Kubernetes;
 pub use watch::DirWatch;
 
+use crate::bgp::keys::Keys;
 use crate::manifest::Parsed;
 use crate::objects::{Kind, Refusal};
-use gingham_model::Block;
+use crate::report::Report;
+use gingham_model::{Block, NodeName, Prefix, SecretName, Zone};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
 /// What a store says of its objects.
@@ -53,6 +58,41 @@ pub enum Release {
     Kept(String),
 }
 
+/// A Node object as custody of blocks sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// `metadata.name`.
+    pub name: NodeName,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `spec.podCIDRs`.
+    pub pod_cidrs: Vec<Prefix>,
+}
+
+/// What a store says of the Nodes of a zone, by their metadata alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberEvent {
+    /// There is a Node of this name and `metadata.uid`.
+    Apply(NodeName, String),
+    /// None of this name stands in the zone: it is gone, or has moved.
+    Gone(NodeName),
+    /// Every Node of the zone has been said.
+    Synced,
+    /// They cannot be listed now.
+    Failed(String),
+}
+
+/// A Block object as it was when the store was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// Its `spec`.
+    pub block: Block,
+    /// `status.orphanedSince`.
+    pub orphaned_since: Option<SystemTime>,
+    /// What names this version of it: only the store can read that.
+    pub version: String,
+}
+
 /// What was asked of the store and could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -75,6 +115,14 @@ pub enum StoreError {
         /// Who holds it.
         node: String,
     },
+    /// The API server refused, or could not be asked.
+    #[error("{what}: {source}")]
+    Api {
+        /// The operation and its object.
+        what: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
     /// No answer in time.
     #[error("{what}: no answer within {limit:?}")]
     Timeout {
@@ -88,7 +136,13 @@ pub enum StoreError {
 impl StoreError {
     /// Whether there is no such object.
     pub fn is_missing(&self) -> bool {
-        matches!(self, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        match self {
+            StoreError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            StoreError::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if status.is_not_found())
+            }
+            _ => false,
+        }
     }
 }
 
@@ -119,4 +173,56 @@ pub trait Store: Send + Sync + 'static {
         &self,
         block: &Block,
     ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static;
+
+    /// This node stands in `zone`: of the blocks only those of that zone, and its own, are to be
+    /// told. Those told before that are neither are said to be gone once the others are known.
+    fn select(&self, zone: Option<&Zone>);
+
+    /// Tells the Nodes that the label `label` puts into `zone`, for as long as somebody listens.
+    fn members(
+        &self,
+        zone: &Zone,
+        label: &str,
+        events: mpsc::Sender<Vec<MemberEvent>>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+
+    /// The Node of that name, wherever it stands; `None` if there is none.
+    fn member(
+        &self,
+        name: &NodeName,
+    ) -> impl Future<Output = Result<Option<Member>, StoreError>> + Send + 'static;
+
+    /// The Block object as it is now; `None` if there is none.
+    fn inspect(
+        &self,
+        cidr: Prefix,
+    ) -> impl Future<Output = Result<Option<Inspected>, StoreError>> + Send + 'static;
+
+    /// Writes that the owner of a block is gone: `spec.state` and `status.orphanedSince`. Only if it
+    /// is still as seen.
+    fn orphan(
+        &self,
+        seen: &Inspected,
+        since: SystemTime,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static;
+
+    /// Deletes the Block object of another node, if it is still as seen.
+    fn free(
+        &self,
+        seen: &Inspected,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static;
+
+    /// The keys of BGP sessions by the names of their Secrets.
+    fn keys(&self, names: &BTreeSet<SecretName>) -> impl Future<Output = Keys> + Send + 'static;
+
+    /// Says something where operators look for it: in a condition or an event of an object. A store
+    /// without such a place says nothing.
+    fn report(
+        &self,
+        report: &Report,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+
+    /// Whether this node is the one that writes conditions of objects all agents read. Asking is
+    /// what makes and keeps it so.
+    fn lead(&self) -> impl Future<Output = Result<bool, StoreError>> + Send + 'static;
 }

@@ -227,6 +227,7 @@ impl<S: Store> Agent<S> {
         if self.cluster.believed() != zone.as_ref() {
             Arc::make_mut(&mut self.cluster).believe(zone);
         }
+        self.store.select(self.cluster.believed());
     }
 
     /// Looks at the kernel and sets it right. Says how far it looked, and whether all went well.

@@ -10,10 +10,12 @@
 
 use super::scan::{Scan, Where};
 use super::watch::Change;
-use super::{Claim, DirWatch, Event, Release, Store, StoreError};
+use super::{Claim, DirWatch, Event, Inspected, Member, MemberEvent, Release, Store, StoreError};
+use crate::bgp::keys::Keys;
 use crate::manifest;
 use crate::objects::{Kind, Object};
-use gingham_model::{Block, BlockState, NodeName};
+use crate::report::Report;
+use gingham_model::{Block, BlockState, NodeName, Prefix, SecretName, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::future::Future;
@@ -21,7 +23,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
 /// How long to go without a look at everything: inotify may miss an event, and sees nothing of what
@@ -299,6 +301,64 @@ impl Store for Directory {
         let (store, block) = (self.clone(), block.clone());
         let what = format!("release Block {}", Block::object_name(block.cidr));
         async move { blocking(what, move || store.release_now(&block)).await? }
+    }
+
+    /// A directory is small enough to be told whole.
+    fn select(&self, _zone: Option<&Zone>) {}
+
+    fn members(
+        &self,
+        _zone: &Zone,
+        _label: &str,
+        _events: mpsc::Sender<Vec<MemberEvent>>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        async { Err(StoreError::Invalid("not there yet".to_owned())) }
+    }
+
+    fn member(
+        &self,
+        _name: &NodeName,
+    ) -> impl Future<Output = Result<Option<Member>, StoreError>> + Send + 'static {
+        async { Err(StoreError::Invalid("not there yet".to_owned())) }
+    }
+
+    fn inspect(
+        &self,
+        _cidr: Prefix,
+    ) -> impl Future<Output = Result<Option<Inspected>, StoreError>> + Send + 'static {
+        async { Err(StoreError::Invalid("not there yet".to_owned())) }
+    }
+
+    fn orphan(
+        &self,
+        _seen: &Inspected,
+        _since: SystemTime,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static {
+        async { Err(StoreError::Invalid("not there yet".to_owned())) }
+    }
+
+    fn free(
+        &self,
+        _seen: &Inspected,
+    ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static {
+        async { Err(StoreError::Invalid("not there yet".to_owned())) }
+    }
+
+    fn keys(&self, _names: &BTreeSet<SecretName>) -> impl Future<Output = Keys> + Send + 'static {
+        async { Keys::default() }
+    }
+
+    /// The log is where such things are said.
+    fn report(
+        &self,
+        _report: &Report,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        async { Ok(()) }
+    }
+
+    /// Nobody writes conditions here.
+    fn lead(&self) -> impl Future<Output = Result<bool, StoreError>> + Send + 'static {
+        async { Ok(false) }
     }
 }
 
