@@ -48,10 +48,10 @@ need_rust() {
     fail "needs Rust $rust_needed or later, and found $found; $how"
 }
 
-# Go builds the tests' foreign programs, nothing of ours.
+# Go builds the tests' foreign programs, nothing of ours. Of their modules the most demanding counts.
 need_go() {
   local needed found
-  needed=$(sed -n 's/^go //p' "$root/integration/tools/go.mod")
+  needed=$(sed -n 's/^go //p' "$root"/integration/tools/*/go.mod | sort --version-sort | tail -n1)
   local how="install it from https://go.dev/dl (unpacked to /usr/local/go), or name a folder of the built programs in GINGHAM_TOOLS"
   command -v go >/dev/null || PATH="/usr/local/go/bin:$PATH"
   command -v go >/dev/null || fail "needs Go $needed or later, and found none; $how"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
-# their own, scenarios in the lab, BGP with real daemons, and timings beside Debian's ptp and
-# host-local, beside ip -batch and beside the daemons.
+# their own, scenarios in the lab, a real Kubernetes API server, BGP with real daemons, and timings
+# beside Debian's ptp and host-local, beside ip -batch and beside the daemons.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup

@@ -1,4 +1,4 @@
-module gingham.dev/integration/tools
+module gingham.dev/integration/tools/gobgp
 
 go 1.25.0
 
