@@ -21,11 +21,9 @@ mod peer;
 mod plan;
 pub mod raw;
 mod table;
-mod tools;
 mod world;
 
 pub use peer::{Kind, Peer, Session};
 pub use plan::{AddPath, AsnWidth, Dial, Neighbour, Origin, Range, Restart, Role, Speaker, Ttl};
 pub use table::{Community, Path, Table};
-pub use tools::TOOLS_VARIABLE;
 pub use world::{Host, World};

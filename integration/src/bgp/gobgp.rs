@@ -3,8 +3,8 @@
 use super::peer::{Daemon, FOLDER, Launch, Session, patient};
 use super::plan::{Dial, Neighbour, Origin, Role, Speaker, Ttl};
 use super::table::{self, Community, Path, Table};
-use super::tools;
 use super::world::Host;
+use crate::tools;
 use anyhow::{Context, Result, bail};
 use gingham_model::Family;
 use serde_json::{Value, json};

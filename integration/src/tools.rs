@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names a folder that holds `gobgpd` and `gobgp`.
+/// Names a folder that holds the programs built from Go modules: `gobgpd`, `kube-apiserver` and so on.
 pub const TOOLS_VARIABLE: &str = "GINGHAM_TOOLS";
 
 /// Where the pins are.
@@ -15,7 +15,7 @@ const PINS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools");
 ///
 /// # Errors
 /// It is not there; says what makes it.
-pub(super) fn locate(program: &str) -> Result<PathBuf> {
+pub(crate) fn locate(program: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os(TOOLS_VARIABLE) {
         Some(folder) => PathBuf::from(folder),
         None => cache()?,

@@ -1,0 +1,215 @@
+//! Bytes carried from one network namespace to the API server in another: what a node's way to the
+//! API server is, with a switch in it. It must not look into what it carries.
+//!
+//! A socket belongs to the namespace it was made in, whoever uses it later. So one runtime carries for
+//! all namespaces, and only a short-lived thread of its own ever enters one.
+
+use anyhow::{Context, Result};
+use nix::sched::{CloneFlags, setns};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// A network namespace, kept by its file.
+#[derive(Clone, Debug)]
+pub(super) struct Namespace(Arc<File>);
+
+/// How the API server is reached through a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// As if it were beside.
+    Open,
+    /// Connections end, and new ones end at once.
+    Cut,
+    /// Connections stay, new ones are taken, and no byte gets through.
+    Silent,
+}
+
+/// Listens in one namespace and carries to the API server in another.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    reach: watch::Sender<Reach>,
+    carried: Arc<Carried>,
+}
+
+/// Bytes by direction.
+#[derive(Debug, Default)]
+struct Carried {
+    to_server: AtomicU64,
+    from_server: AtomicU64,
+}
+
+/// Where connections lead.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) namespace: Namespace,
+    pub(super) address: SocketAddr,
+}
+
+impl Namespace {
+    /// The one the process `pid` is in.
+    pub(super) fn of(pid: i32) -> Result<Self> {
+        let path = format!("/proc/{pid}/ns/net");
+        let file = File::open(&path).with_context(|| format!("opening {path}"))?;
+        Ok(Namespace(Arc::new(file)))
+    }
+
+    /// What `make` returns when it runs in there.
+    fn enter<T: Send>(&self, make: impl FnOnce() -> std::io::Result<T> + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&*self.0, CloneFlags::CLONE_NEWNET).context("entering a namespace")?;
+                make().context("a socket in another namespace")
+            });
+            match inside.join() {
+                Ok(made) => made,
+                Err(_) => Err(anyhow::anyhow!("the thread in the namespace has panicked")),
+            }
+        })
+    }
+}
+
+impl Relay {
+    /// Listens on `address` in `namespace`; port 0 is one the kernel chooses.
+    pub(super) fn start(
+        runtime: &Handle,
+        (namespace, address): (&Namespace, SocketAddr),
+        target: Target,
+    ) -> Result<Self> {
+        let listener = namespace.enter(|| std::net::TcpListener::bind(address));
+        let listener = listener.with_context(|| format!("listening on {address}"))?;
+        listener.set_nonblocking(true).context("a relay")?;
+        let address = listener.local_addr().context("a relay")?;
+        let _inside = runtime.enter();
+        let listener = TcpListener::from_std(listener).context("a relay")?;
+        let (reach, seen) = watch::channel(Reach::Open);
+        let carried = Arc::new(Carried::default());
+        runtime.spawn(accept(listener, target, seen, carried.clone()));
+        Ok(Relay {
+            address,
+            reach,
+            carried,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on the API server is reached so, by connections that stand too.
+    pub fn set(&self, reach: Reach) {
+        self.reach.send_replace(reach);
+    }
+
+    /// Bytes to the API server and from it, so far.
+    pub fn carried(&self) -> (u64, u64) {
+        let Carried {
+            to_server,
+            from_server,
+        } = &*self.carried;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(to_server), read(from_server))
+    }
+}
+
+/// Until the relay is dropped.
+async fn accept(
+    listener: TcpListener,
+    target: Target,
+    mut reach: watch::Receiver<Reach>,
+    carried: Arc<Carried>,
+) {
+    loop {
+        let client = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => client,
+                Err(_) => continue,
+            },
+            changed = reach.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        tokio::spawn(carry(
+            client,
+            target.clone(),
+            reach.clone(),
+            carried.clone(),
+        ));
+    }
+}
+
+/// Until one side is done, the relay is cut, or it is dropped.
+async fn carry(
+    client: TcpStream,
+    target: Target,
+    mut reach: watch::Receiver<Reach>,
+    carried: Arc<Carried>,
+) {
+    if *reach.borrow() == Reach::Cut {
+        return;
+    }
+    let Ok(server) = connect(&target) else {
+        return;
+    };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let there = pump(
+        (&mut from_client, &mut to_server),
+        reach.clone(),
+        &carried.to_server,
+    );
+    let back = pump(
+        (&mut from_server, &mut to_client),
+        reach.clone(),
+        &carried.from_server,
+    );
+    tokio::select! {
+        () = async { tokio::join!(there, back); } => {}
+        _ = reach.wait_for(|reach| *reach == Reach::Cut) => {}
+    }
+}
+
+fn connect(target: &Target) -> Result<TcpStream> {
+    let Target { namespace, address } = target;
+    let stream = namespace.enter(|| std::net::TcpStream::connect(address))?;
+    stream.set_nonblocking(true).context("a relay")?;
+    stream.set_nodelay(true).context("a relay")?;
+    TcpStream::from_std(stream).context("a relay")
+}
+
+/// Until the source ends, or the destination does.
+async fn pump(
+    (source, sink): (
+        &mut (impl AsyncRead + Unpin),
+        &mut (impl AsyncWrite + Unpin),
+    ),
+    mut reach: watch::Receiver<Reach>,
+    counter: &AtomicU64,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let Ok(read @ 1..) = source.read(&mut buffer).await else {
+            break;
+        };
+        if reach
+            .wait_for(|reach| *reach != Reach::Silent)
+            .await
+            .is_err()
+        {
+            break;
+        }
+        if sink.write_all(&buffer[..read]).await.is_err() {
+            break;
+        }
+        counter.fetch_add(read as u64, Ordering::Relaxed);
+    }
+    let _ = sink.shutdown().await;
+}
