@@ -26,12 +26,14 @@ pub use relay::{Reach, Relay};
 
 use crate::lab_box::LabBox;
 use anyhow::{Context, Result, bail};
+use gingham_netlink::Netns;
 use nix::sys::signal::Signal;
-use relay::{Namespace, Target};
+use relay::Target;
 use server::{ADDRESS, ADMIN_TOKEN, Server};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 /// An API server that answers until it is stopped or dropped. It derefs to the client of its
@@ -235,9 +237,10 @@ impl Api {
 }
 
 fn relay(runtime: &Runtime, server: &Server, pid: i32, address: SocketAddr) -> Result<Relay> {
+    let of = |pid: i32| Netns::open(Path::new(&format!("/proc/{pid}/ns/net")));
     let target = Target {
-        namespace: Namespace::of(server.host().init().pid)?,
+        namespace: Arc::new(of(server.host().init().pid)?),
         address: ADDRESS,
     };
-    Relay::start(runtime.handle(), (&Namespace::of(pid)?, address), target)
+    Relay::start(runtime.handle(), (&of(pid)?, address), target)
 }

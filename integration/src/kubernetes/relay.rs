@@ -5,8 +5,7 @@
 //! all namespaces, and only a short-lived thread of its own ever enters one.
 
 use anyhow::{Context, Result};
-use nix::sched::{CloneFlags, setns};
-use std::fs::File;
+use gingham_netlink::Netns;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +13,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-
-/// A network namespace, kept by its file.
-#[derive(Clone, Debug)]
-pub(super) struct Namespace(Arc<File>);
 
 /// How the API server is reached through a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,41 +43,18 @@ struct Carried {
 /// Where connections lead.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    pub(super) namespace: Namespace,
+    pub(super) namespace: Arc<Netns>,
     pub(super) address: SocketAddr,
-}
-
-impl Namespace {
-    /// The one the process `pid` is in.
-    pub(super) fn of(pid: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/ns/net");
-        let file = File::open(&path).with_context(|| format!("opening {path}"))?;
-        Ok(Namespace(Arc::new(file)))
-    }
-
-    /// What `make` returns when it runs in there.
-    fn enter<T: Send>(&self, make: impl FnOnce() -> std::io::Result<T> + Send) -> Result<T> {
-        std::thread::scope(|scope| {
-            let inside = scope.spawn(|| {
-                setns(&*self.0, CloneFlags::CLONE_NEWNET).context("entering a namespace")?;
-                make().context("a socket in another namespace")
-            });
-            match inside.join() {
-                Ok(made) => made,
-                Err(_) => Err(anyhow::anyhow!("the thread in the namespace has panicked")),
-            }
-        })
-    }
 }
 
 impl Relay {
     /// Listens on `address` in `namespace`; port 0 is one the kernel chooses.
     pub(super) fn start(
         runtime: &Handle,
-        (namespace, address): (&Namespace, SocketAddr),
+        (namespace, address): (&Netns, SocketAddr),
         target: Target,
     ) -> Result<Self> {
-        let listener = namespace.enter(|| std::net::TcpListener::bind(address));
+        let listener = namespace.visit(|| std::net::TcpListener::bind(address))?;
         let listener = listener.with_context(|| format!("listening on {address}"))?;
         listener.set_nonblocking(true).context("a relay")?;
         let address = listener.local_addr().context("a relay")?;
@@ -179,7 +151,7 @@ async fn carry(
 
 fn connect(target: &Target) -> Result<TcpStream> {
     let Target { namespace, address } = target;
-    let stream = namespace.enter(|| std::net::TcpStream::connect(address))?;
+    let stream = namespace.visit(|| std::net::TcpStream::connect(address))??;
     stream.set_nonblocking(true).context("a relay")?;
     stream.set_nodelay(true).context("a relay")?;
     TcpStream::from_std(stream).context("a relay")
@@ -195,10 +167,7 @@ async fn pump(
     counter: &AtomicU64,
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let Ok(read @ 1..) = source.read(&mut buffer).await else {
-            break;
-        };
+    while let Ok(read @ 1..) = source.read(&mut buffer).await {
         if reach
             .wait_for(|reach| *reach != Reach::Silent)
             .await
