@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   Event::Apply, Delete, Refused ──► Source<T>.objects, .refused
-//!   Event::Synced, Failed         ──► Source<T>.state ──complete()──► Complete
+//!   Event::Synced, Failed         ──► Source<T>.state ──proof──► Complete
 //! ```
 //!
-//! Only [`Cluster::complete`] makes a [`Complete`], and only with one may a route be removed.
 //! [`Cluster::remember`] puts objects of an earlier run in force, which completes nothing.
 
+mod proof;
 mod recall;
 
 pub use crate::source::SourceView;
+pub use proof::Complete;
 
 use crate::config::{self, RoutingConfig};
 use crate::objects::{self, BgpPeer, Kind, Node, Object, Refusal, RouteFilter};
@@ -18,10 +19,6 @@ use crate::source::{Source, State};
 use crate::store::Event;
 use gingham_model::{Block, NodeName, Pool, PoolName, Prefix, Zone};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Proof that every source has said all it holds, and who this node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Complete(());
 
 /// The cluster as last known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +60,12 @@ impl Cluster {
             Object::Peer(peer) => self.peers.apply(name, peer, unknown),
             Object::Filter(filter) => self.filters.apply(name, filter, unknown),
         }
+    }
+
+    /// This is the cluster as node `me` sees it: its own Node is in force though it be gone, since
+    /// its pods run on. Until it is back nothing is complete.
+    pub fn stand_for(&mut self, me: &NodeName) {
+        self.nodes.keep(me.to_string());
     }
 
     /// The Node object of that name.
@@ -162,13 +165,6 @@ impl Cluster {
         ]
     }
 
-    /// Why sources of these kinds have not said all.
-    fn unsynced(&self, which: impl Fn(Kind) -> bool) -> Vec<String> {
-        let sources = self.sources();
-        let sources = sources.iter().filter(|source| which(source.kind));
-        sources.filter_map(SourceView::unsynced).collect()
-    }
-
     /// From now on this node stands in `zone`, whatever its label says for the moment; `None`
     /// leaves it to the label.
     pub fn believe(&mut self, zone: Option<Zone>) {
@@ -213,6 +209,11 @@ impl Cluster {
 
     /// What the label says against the zone that is believed.
     pub fn doubt(&self, me: &NodeName) -> Option<String> {
+        if self.nodes.is_gone(me.as_str()) {
+            return Some(format!(
+                "there is no Node {me} any more; what it said last counts on"
+            ));
+        }
         let believed = self.believed.as_ref()?;
         match self.label(me) {
             Ok(label) if label == *believed => None,
@@ -220,57 +221,6 @@ impl Cluster {
                 "Node {me} is labelled zone {label}; zone {believed} counts until that has stayed"
             )),
             Err(error) => Some(format!("{error}; zone {believed} counts on")),
-        }
-    }
-
-    /// Whether every source is synced but those of BGP alone, and who this node is.
-    ///
-    /// # Errors
-    /// Every reason why that is not so.
-    pub fn synced(&self, me: &NodeName) -> Result<(&Node, Zone), Vec<String>> {
-        let mut reasons = self.unsynced(|kind| !kind.is_of_bgp());
-        match self.identity(me) {
-            Ok(identity) if reasons.is_empty() => Ok(identity),
-            Ok(_) => Err(reasons),
-            Err(reason) => {
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
-                }
-                Err(reasons)
-            }
-        }
-    }
-
-    /// Whether all is known that says with whom BGP is spoken, and about what.
-    ///
-    /// # Errors
-    /// Every reason why not.
-    pub fn bgp_synced(&self, me: &NodeName) -> Result<(), Vec<String>> {
-        let mut reasons = self.synced(me).err().unwrap_or_default();
-        reasons.extend(self.unsynced(Kind::is_of_bgp));
-        if reasons.is_empty() {
-            Ok(())
-        } else {
-            Err(reasons)
-        }
-    }
-
-    /// Whether all is known that a removal or a claim leans on.
-    ///
-    /// # Errors
-    /// Every reason why not.
-    pub fn complete(&self, me: &NodeName) -> Result<Complete, Vec<String>> {
-        let mut reasons = self.synced(me).err().unwrap_or_default();
-        reasons.extend(self.configs.unread().map(|refusal| {
-            format!(
-                "{} {}: no valid version is known",
-                refusal.kind, refusal.name
-            )
-        }));
-        if reasons.is_empty() {
-            Ok(Complete(()))
-        } else {
-            Err(reasons)
         }
     }
 }

@@ -18,7 +18,7 @@
 //!   check ◄── host ◄── cleanup                             before an agent, and after the last one
 //! ```
 //!
-//! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `cluster`, `screen`, `plan`,
+//! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `since`, `cluster`, `screen`, `plan`,
 //! `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
 //! `routes::reconcile`, `schedule`, `snapshot`, `table`, `sample`, `explain` but for its look at the
 //! kernel. Everything that happens is a reason to look again, never an order: the same state of the
@@ -66,6 +66,7 @@ pub mod sample;
 pub mod schedule;
 pub mod screen;
 pub mod selector;
+pub mod since;
 pub mod snapshot;
 pub mod source;
 pub mod status;

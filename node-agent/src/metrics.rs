@@ -25,7 +25,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Labels in their order.
 type Labels = Vec<(&'static str, String)>;
@@ -61,6 +61,7 @@ struct AtScrape {
     addresses: Gauges,
     objects: Gauges,
     source_synced: Gauges,
+    source_heard: Gauges,
     refused: Gauges,
     ready: Gauge,
 }
@@ -242,8 +243,13 @@ impl AtScrape {
             ("objects", "Cluster objects in force", &self.objects),
             (
                 "source_synced",
-                "Whether all objects of a kind are known",
+                "Whether all objects of a kind are known now",
                 &self.source_synced,
+            ),
+            (
+                "source_last_heard_timestamp_seconds",
+                "When all objects of a kind were last known, since the epoch",
+                &self.source_heard,
             ),
             (
                 "objects_refused",
@@ -341,11 +347,15 @@ impl AtScrape {
 
     fn sources(&self, known: &Known) {
         let (mut objects, mut synced) = (BTreeMap::new(), BTreeMap::new());
+        let (mut heard, now) = (BTreeMap::new(), SystemTime::now());
         let mut refused: BTreeMap<Labels, i64> = BTreeMap::new();
         for source in known.cluster.sources() {
             let labels = vec![("kind", source.kind.to_string())];
             objects.insert(labels.clone(), source.objects as i64);
             synced.insert(labels.clone(), i64::from(*source.state == State::Synced));
+            if let Some(at) = known.since.heard(&source, now) {
+                heard.insert(labels.clone(), epoch_seconds(at));
+            }
             refused.insert(labels, 0);
         }
         for refusal in known.cluster.refusals() {
@@ -354,8 +364,16 @@ impl AtScrape {
         }
         set(&self.objects, objects);
         set(&self.source_synced, synced);
+        set(&self.source_heard, heard);
         set(&self.refused, refused);
     }
+}
+
+fn epoch_seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// What is not there any more goes.

@@ -59,6 +59,11 @@ impl Kind {
         matches!(self, Kind::BgpPeer | Kind::RouteFilter)
     }
 
+    /// Whether more than BGP hangs on its objects.
+    pub fn is_of_cluster(self) -> bool {
+        !self.is_of_bgp()
+    }
+
     /// Whether it is what an operator wants, not what is: of settings that cannot be read the last
     /// valid version counts however old it is, of facts only one that has been seen in this run.
     pub fn is_setting(self) -> bool {

@@ -1,12 +1,13 @@
 //! What is known after a round, and the documents made of it. Pure.
 
-use crate::cluster::{Cluster, SourceView};
+use crate::cluster::Cluster;
 use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
 use crate::plan;
 use crate::routes::reconcile::{Memory, Round};
 use crate::routes::standing::Standing;
+use crate::since::{self, Since};
 use crate::source::State;
 use crate::status::{BgpStatus, RoundStatus, RouteStatus, Routes, SourceStatus, Status, VERSION};
 use gingham_ipam::{BootId, Usage};
@@ -32,6 +33,8 @@ pub struct Known {
     pub run_dir: PathBuf,
     /// The cluster as last known.
     pub cluster: Arc<Cluster>,
+    /// Since when its sources stand as they do.
+    pub since: Since,
     /// What the last successful look at the kernel found; `None` before the first.
     pub seen: Option<Arc<Seen>>,
     /// What the last look at the pods' host ends found.
@@ -78,6 +81,7 @@ impl Known {
     /// What an operator ought to know although it keeps nobody from working.
     pub fn notices(&self) -> Vec<String> {
         let mut notices: Vec<String> = self.cluster.doubt(&self.me).into_iter().collect();
+        notices.extend(self.since.notices(&self.cluster));
         notices.extend(self.bgp.notices.iter().cloned());
         let Some(seen) = &self.seen else {
             return notices;
@@ -105,7 +109,7 @@ impl Known {
             ready: reasons.is_empty(),
             reasons,
             notices: self.notices(),
-            sources: cluster.sources().iter().map(source).collect(),
+            sources: self.sources(),
             refused: cluster.refusals(),
             unknown_fields: cluster.unknown_fields(),
             blocks: own.map(|block| plan::node_block(block, &pools)).collect(),
@@ -121,6 +125,26 @@ impl Known {
             bgp: self.bgp.clone(),
             round: self.round.clone(),
         }
+    }
+
+    fn sources(&self) -> Vec<SourceStatus> {
+        let sources = self.cluster.sources();
+        let sources = sources.iter().map(|view| {
+            let (state, error) = match view.state {
+                State::Pending => ("Pending", None),
+                State::Synced => ("Synced", None),
+                State::Failed(error) => ("Failed", Some(error.clone())),
+                State::Lost(error) => ("Lost", Some(error.clone())),
+            };
+            SourceStatus {
+                kind: view.kind,
+                state: state.to_owned(),
+                since: self.since.of(view.kind).map(since::text),
+                objects: view.objects,
+                error,
+            }
+        });
+        sources.collect()
     }
 
     /// `GET /v1/routes`.
@@ -143,20 +167,6 @@ fn counts(seen: &Seen) -> BTreeMap<String, usize> {
         *counts.entry(standing.word().to_owned()).or_default() += 1;
     }
     counts
-}
-
-fn source(view: &SourceView<'_>) -> SourceStatus {
-    let (state, error) = match view.state {
-        State::Pending => ("Pending", None),
-        State::Synced => ("Synced", None),
-        State::Failed(error) => ("Failed", Some(error.clone())),
-    };
-    SourceStatus {
-        kind: view.kind,
-        state: state.to_owned(),
-        objects: view.objects,
-        error,
-    }
 }
 
 fn held(seen: &Seen) -> Vec<String> {

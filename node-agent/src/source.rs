@@ -2,7 +2,7 @@
 
 use crate::objects::{Kind, Refusal};
 use crate::store::Event;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Whether a source has said all it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +12,35 @@ pub enum State {
     Pending,
     /// Everything; changes follow as they happen.
     Synced,
-    /// It cannot be read at the moment, for this reason.
+    /// It has not, and cannot be read at the moment, for this reason.
     Failed(String),
+    /// It had, and cannot be read at the moment, for this reason: what it said counts on, and what
+    /// changes is not heard.
+    Lost(String),
+}
+
+impl State {
+    /// Whether it has said all, now or before.
+    pub fn has_said_all(&self) -> bool {
+        matches!(self, State::Synced | State::Lost(_))
+    }
+
+    /// What comes of it when the source cannot be read.
+    fn failed(&self, error: String) -> State {
+        match self.has_said_all() {
+            true => State::Lost(error),
+            false => State::Failed(error),
+        }
+    }
+}
+
+/// Why an object is in force though the store shows no valid version of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unshown {
+    /// It is known from an earlier run.
+    Remembered,
+    /// It is gone, and is one that is kept.
+    Gone,
 }
 
 /// Objects of one kind, as last known.
@@ -23,8 +50,10 @@ pub struct Source<T> {
     objects: BTreeMap<String, T>,
     refused: BTreeMap<String, Refusal>,
     unknown: BTreeMap<String, Vec<String>>,
-    /// Those of the objects that are known from before only: the store has shown no valid version.
-    remembered: BTreeSet<String>,
+    /// Those of the objects the store shows no valid version of.
+    unshown: BTreeMap<String, Unshown>,
+    /// The object that stays in force when it is gone.
+    kept: Option<String>,
 }
 
 impl<T> Default for Source<T> {
@@ -34,7 +63,8 @@ impl<T> Default for Source<T> {
             objects: BTreeMap::new(),
             refused: BTreeMap::new(),
             unknown: BTreeMap::new(),
-            remembered: BTreeSet::new(),
+            unshown: BTreeMap::new(),
+            kept: None,
         }
     }
 }
@@ -51,7 +81,7 @@ impl<T: PartialEq> Source<T> {
         } else {
             self.unknown.insert(name.clone(), unknown);
         }
-        let confirmed = self.remembered.remove(&name);
+        let confirmed = self.unshown.remove(&name).is_some();
         self.objects.insert(name, object);
         changed || cured || confirmed || !told
     }
@@ -60,10 +90,15 @@ impl<T: PartialEq> Source<T> {
     /// said all, none; where the store has said something already, it knows better.
     pub fn remember(&mut self, name: String, object: T) {
         let heard = self.objects.contains_key(&name) || self.refused.contains_key(&name);
-        if self.state != State::Synced && !heard {
-            self.remembered.insert(name.clone());
+        if !self.state.has_said_all() && !heard {
+            self.unshown.insert(name.clone(), Unshown::Remembered);
             self.objects.insert(name, object);
         }
+    }
+
+    /// From now on the object called `name` stays in force when it is gone, until it comes back.
+    pub fn keep(&mut self, name: String) {
+        self.kept = Some(name);
     }
 
     /// What an event other than `Apply` does to this source. Says whether it is news.
@@ -72,9 +107,8 @@ impl<T: PartialEq> Source<T> {
             Event::Apply(_) => false,
             Event::Delete(_, name) => {
                 self.unknown.remove(&name);
-                self.remembered.remove(&name);
                 let refused = self.refused.remove(&name).is_some();
-                self.objects.remove(&name).is_some() || refused
+                self.part_with(name) || refused
             }
             Event::Refused(refusal) => {
                 let forgotten = !refusal.kind.is_setting() && self.forget(&refusal.name);
@@ -82,23 +116,33 @@ impl<T: PartialEq> Source<T> {
                 before != Some(refusal) || forgotten
             }
             Event::Synced(_) => {
-                let refused = &self.refused;
-                let unsaid = self
-                    .remembered
-                    .iter()
-                    .filter(|name| !refused.contains_key(*name));
-                let unsaid: Vec<String> = unsaid.cloned().collect();
-                let forgotten = unsaid.iter().filter(|name| self.forget(name)).count();
+                let (refused, unshown) = (&self.refused, self.unshown.iter());
+                let unsaid = unshown.filter(|(name, why)| {
+                    **why == Unshown::Remembered && !refused.contains_key(*name)
+                });
+                let unsaid: Vec<String> = unsaid.map(|(name, _)| name.clone()).collect();
+                let unsaid = unsaid.into_iter();
+                let forgotten = unsaid.filter(|name| self.part_with(name.clone())).count();
                 self.turn(State::Synced) || forgotten > 0
             }
-            Event::Failed(_, error) => self.turn(State::Failed(error)),
+            Event::Failed(_, error) => self.turn(self.state.failed(error)),
         }
+    }
+
+    /// The store shows no such object any more. Says whether that changes anything.
+    fn part_with(&mut self, name: String) -> bool {
+        if self.kept.as_ref() == Some(&name) && self.objects.contains_key(&name) {
+            return self.unshown.insert(name, Unshown::Gone) != Some(Unshown::Gone);
+        }
+        self.unshown.remove(&name);
+        self.objects.remove(&name).is_some()
     }
 
     /// Drops what is known from before only. Says whether it was.
     fn forget(&mut self, name: &str) -> bool {
-        let remembered = self.remembered.remove(name);
+        let remembered = self.unshown.get(name) == Some(&Unshown::Remembered);
         if remembered {
+            self.unshown.remove(name);
             self.objects.remove(name);
         }
         remembered
@@ -121,7 +165,12 @@ impl<T: PartialEq> Source<T> {
 
     /// Whether the store has shown a valid version of this object.
     pub fn has_shown(&self, name: &str) -> bool {
-        self.objects.contains_key(name) && !self.remembered.contains(name)
+        self.objects.contains_key(name) && !self.unshown.contains_key(name)
+    }
+
+    /// Whether this object is gone, and stays in force all the same.
+    pub fn is_gone(&self, name: &str) -> bool {
+        self.unshown.get(name) == Some(&Unshown::Gone)
     }
 
     /// Whether it has said all it holds.
@@ -166,9 +215,17 @@ impl SourceView<'_> {
     pub(crate) fn unsynced(&self) -> Option<String> {
         let plural = self.kind.plural();
         match self.state {
-            State::Synced => None,
+            State::Synced | State::Lost(_) => None,
             State::Pending => Some(format!("{plural} are not listed yet")),
             State::Failed(error) => Some(format!("{plural} cannot be listed: {error}")),
+        }
+    }
+
+    /// Why what it said may not be so any more.
+    pub(crate) fn lost(&self) -> Option<String> {
+        match self.state {
+            State::Lost(error) => Some(format!("{} cannot be read: {error}", self.kind.plural())),
+            State::Pending | State::Synced | State::Failed(_) => None,
         }
     }
 }

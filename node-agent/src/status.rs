@@ -71,11 +71,15 @@ pub struct Status {
 pub struct SourceStatus {
     /// What it holds.
     pub kind: Kind,
-    /// `Pending`, `Synced` or `Failed`.
+    /// `Pending`, `Synced`, `Failed`, or `Lost` where what was said counts on though it cannot be
+    /// read any more.
     pub state: String,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// How many objects are in force.
     pub objects: usize,
-    /// Why it failed.
+    /// Why it cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

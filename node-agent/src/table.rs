@@ -134,13 +134,18 @@ pub fn status(status: &Status) -> String {
     let mut text = summary(status);
     list(&mut text, "Not ready because", &status.reasons);
     list(&mut text, "To know", &status.notices);
-    let mut rows = vec![row(&["SOURCE", "STATE", "OBJECTS"])];
+    let mut rows = vec![row(&["SOURCE", "STATE", "SINCE", "OBJECTS"])];
     rows.extend(status.sources.iter().map(|source| {
         let state = match &source.error {
             Some(error) => format!("{}: {error}", source.state),
             None => source.state.clone(),
         };
-        vec![source.kind.to_string(), state, source.objects.to_string()]
+        vec![
+            source.kind.to_string(),
+            state,
+            dash(source.since.clone().unwrap_or_default()),
+            source.objects.to_string(),
+        ]
     }));
     paragraph(&mut text, &aligned(&rows));
     let bgp = bgp::section(&status.bgp);

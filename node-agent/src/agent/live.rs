@@ -17,6 +17,7 @@ use crate::pass::{Hands, Pass, Seen, Wired};
 use crate::routes::reconcile::Memory;
 use crate::run_dir::RunDir;
 use crate::schedule::{Looked, Outcome, Schedule};
+use crate::since::Since;
 use crate::snapshot::{self, Known};
 use crate::status::{BgpStatus, RoundStatus};
 use crate::store::{Event, Store};
@@ -25,7 +26,7 @@ use gingham_model::{Family, NodeName, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,7 @@ pub(super) struct Agent<S> {
     pub(super) run_dir: RunDir,
     pub(super) boot: BootId,
     pub(super) cluster: Arc<Cluster>,
+    pub(super) since: Since,
     pub(super) belief: Belief,
     pub(super) unlisted: Unlisted,
     pub(super) waiting: Waiting,
@@ -82,11 +84,14 @@ impl<S: Store> Agent<S> {
             remembering,
         } = before;
         let (cluster, now) = (Arc::new(cluster), Instant::now());
+        let mut since = Since::default();
+        since.note(&cluster, SystemTime::now());
         let known = Known {
             me: me.clone(),
             boot: boot.clone(),
             run_dir: run_dir.path().to_owned(),
             cluster: Arc::clone(&cluster),
+            since: since.clone(),
             seen: None,
             pods: Arc::default(),
             usage: BTreeMap::new(),
@@ -105,6 +110,7 @@ impl<S: Store> Agent<S> {
             run_dir,
             boot,
             cluster,
+            since,
             unlisted: Unlisted::default(),
             waiting: Waiting::default(),
             usage: BTreeMap::new(),
@@ -164,6 +170,7 @@ impl<S: Store> Agent<S> {
         let changes = batch.into_iter().map(|event| cluster.apply(event));
         // Every event has to be applied, so no `any`.
         if changes.filter(|changed| *changed).count() > 0 {
+            self.since.note(&self.cluster, SystemTime::now());
             self.dirty.mark(Cause::Cluster);
         }
     }
@@ -303,6 +310,7 @@ impl<S: Store> Agent<S> {
             boot: self.boot.clone(),
             run_dir: self.run_dir.path().to_owned(),
             cluster: Arc::clone(&self.cluster),
+            since: self.since.clone(),
             seen: self.seen.clone(),
             pods: Arc::clone(&self.pods),
             usage: self.usage.clone(),

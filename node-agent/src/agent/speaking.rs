@@ -40,6 +40,7 @@ impl Before {
     ) -> Self {
         let (memory, last) = Memory::open(&state_dir, me);
         let mut cluster = Cluster::default();
+        cluster.stand_for(me);
         let LastKnown {
             mut objects,
             reflectors,
@@ -103,10 +104,10 @@ impl<S: Store> Agent<S> {
         presence(self.run_dir.path(), &self.cluster, &self.me)
     }
 
-    /// Remembers the cluster, once all of it is known. What is put off now is caught up with by the
+    /// Remembers the cluster, while all of it is known by the store's own words. What is put off now is caught up with by the
     /// next round.
     pub(super) fn remember(&mut self) {
-        if self.cluster.synced(&self.me).is_err() {
+        if self.cluster.current(&self.me).is_err() {
             return;
         }
         let (cluster, me) = (Arc::clone(&self.cluster), self.me.clone());

@@ -368,14 +368,91 @@ fn bad_input_is_refused_by_name_and_breaks_nothing() {
             .starts_with("spec.cidrs[0].cidr: prefix 10.64.0.1/24: "),
         "{pool:?}"
     );
-    fs::rename(node.cluster().join("blocks"), node.cluster().join("aside")).unwrap();
-    let status = node.until(|status| !status.ready);
-    assert!(
-        status
-            .removals_held
-            .iter()
-            .any(|reason| reason.starts_with("blocks cannot be listed"))
+    assert_eq!(node.world.own(), routes);
+}
+
+#[test]
+fn with_its_store_away_a_node_works_on_and_says_since_when() {
+    let mut node = Node::new();
+    let agent = node.start();
+    node.until(|status| status.ready);
+    let routes = node.world.own();
+    let (cluster, aside) = (node.cluster(), node.root.path().join("aside"));
+    fs::rename(&cluster, &aside).unwrap();
+    let status = node.until(|status| status.sources.iter().all(|s| s.state == "Lost"));
+    assert!(status.ready, "{:?}", status.reasons);
+    let blocks = &status.sources[2];
+    let (since, error) = (
+        blocks.since.as_ref().unwrap(),
+        blocks.error.as_ref().unwrap(),
     );
+    let notice = format!("blocks cannot be read since {since}: {error}");
+    assert!(status.notices.contains(&notice), "{:?}", status.notices);
+    let held = format!("blocks cannot be read: {error}");
+    assert!(
+        status.removals_held.contains(&held),
+        "{:?}",
+        status.removals_held
+    );
+    assert!(status.claims.contains(&held), "{:?}", status.claims);
+    let table = String::from_utf8(node.ask(&["status"]).stdout).unwrap();
+    assert!(
+        table.contains(&notice) && table.contains("Lost: "),
+        "{table}"
+    );
+    // What somebody breaks is repaired all the same.
+    let direct = routes
+        .values()
+        .find(|r| r.protocol == Owner::Direct.protocol());
+    node.world.change(&Change::Remove(direct.unwrap().clone()));
+    let until = Instant::now() + PATIENCE;
+    while node.world.own() != routes {
+        assert!(Instant::now() < until, "it is not repaired");
+    }
+    drop(agent);
+
+    // One that starts then has nobody's word.
+    let _agent = node.start();
+    let status = node.until(|status| status.sources.iter().all(|s| s.state == "Failed"));
+    assert!(!status.ready);
+    assert_eq!(node.world.own(), routes);
+    fs::remove_file(aside.join("blocks/10-64-0-248-29.yaml")).unwrap();
+    fs::rename(&aside, &cluster).unwrap();
+    let status = node.until(|status| status.ready && status.routes.get("ok") == Some(&2));
+    assert!(
+        status.sources.iter().all(|s| s.state == "Synced"),
+        "{:?}",
+        status.sources
+    );
+    assert_eq!(node.world.own().len(), routes.len() - 1);
+}
+
+#[test]
+fn a_node_that_is_deleted_and_registered_anew_keeps_routes_blocks_and_what_pods_need() {
+    let mut node = Node::new();
+    let _agent = node.start();
+    node.until(|status| status.ready);
+    let told = fs::read(node.run_dir().join("node.json")).unwrap();
+    let routes = node.world.own();
+    fs::remove_file(node.cluster().join("nodes/w1.yaml")).unwrap();
+    let gone = "there is no Node w1 any more; what it said last counts on".to_owned();
+    let status = node.until(|status| status.notices.contains(&gone));
+    assert!(status.ready, "{:?}", status.reasons);
+    assert_eq!(status.removals_held[0], "Node w1 is not known");
+    // A neighbour that comes meanwhile is reached.
+    node.put("blocks/10-64-0-240-29", &NEIGHBOUR.replace("248", "240"));
+    node.until(|status| status.routes.get("ok") == Some(&4));
+
+    node.put("nodes/w1", &NODE.replace("uid: u1", "uid: u9"));
+    let status = node.until(|status| status.ready && !status.notices.contains(&gone));
+    assert_eq!(status.blocks.len(), 2);
+    for block in fs::read_dir(node.cluster().join("blocks")).unwrap() {
+        let text = fs::read_to_string(block.unwrap().path()).unwrap();
+        assert!(!text.contains("u1"), "{text}");
+    }
+    assert_eq!(fs::read(node.run_dir().join("node.json")).unwrap(), told);
+    fs::remove_file(node.cluster().join("blocks/10-64-0-240-29.yaml")).unwrap();
+    node.until(|status| status.routes.get("ok") == Some(&3));
     assert_eq!(node.world.own(), routes);
 }
 
