@@ -51,8 +51,6 @@ pub struct Config {
     pub debug: Option<SocketAddr>,
     /// Where the agent keeps what must outlive a reboot.
     pub state_dir: PathBuf,
-    /// Where the keys of BGP sessions are: `DIR/NAME/password`.
-    pub secrets_dir: PathBuf,
     /// Where the metrics are; `None` is the node's first InternalIP, port [`METRICS_PORT`].
     pub metrics: Option<SocketAddr>,
 }
@@ -103,8 +101,7 @@ pub async fn run<S: Store>(
     let (mut monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
     let mut hands = Hands::new()?;
     let zone = live::zone_before(&run_dir, &boot, &config.node);
-    let dirs = (config.state_dir.clone(), config.secrets_dir.clone());
-    let mut before = Before::read((&config.node, zone), dirs);
+    let mut before = Before::read((&config.node, zone), &config.state_dir);
     before.places.forwarding = hands.forwarding()?;
     // What we write ourselves is no news.
     monitor.ignore(hands.port());

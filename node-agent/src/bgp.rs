@@ -7,13 +7,14 @@
 //!                                 filters
 //! ```
 //!
-//! Pure but for `keys` (reads files), `presence` (looks for one) and `speaker` (the rim).
+//! Pure but for `keys` (reads files), `presence` (looks for one), `keyring` and `speaker` (the rim).
 
 pub mod connected;
 pub mod derive;
 pub mod filters;
 pub mod hearing;
 pub mod kept;
+pub(crate) mod keyring;
 pub mod keys;
 pub mod learned;
 pub mod part;

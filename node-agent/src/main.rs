@@ -78,12 +78,11 @@ async fn run(command: Run) -> Result<()> {
         tracing::info!(signal = name, "stopping; routes stay");
         stopped.cancel();
     });
-    let store = Directory::new(&command.cluster_dir, &command.node);
+    let store = Directory::new(&command.cluster_dir, &command.node, &command.secrets_dir);
     let config = Config {
         node: command.node,
         run_dir: command.run_dir,
         state_dir: command.state.state_dir,
-        secrets_dir: command.secrets_dir,
         health: command.health_listen,
         debug: command.debug_listen,
         metrics: command.metrics_listen,

@@ -147,7 +147,12 @@ impl StoreError {
 }
 
 /// A source of cluster objects, and the place where blocks are claimed.
-pub trait Store: Send + Sync + 'static {
+///
+/// A clone is the same store.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// How often to look whether keys have changed.
+    const KEYS: Duration;
+
     /// Sends events in batches for as long as somebody listens. A batch is what was found at one
     /// time; `Synced` follows the objects it speaks of.
     fn watch(

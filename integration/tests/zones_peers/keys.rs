@@ -102,7 +102,6 @@ fn a_wrong_key_is_one_nodes_own_trouble(lab: &Lab) {
     let node = lab.node("z1w2").unwrap();
     let before = established(lab);
     put_key(&node, "zone", "weft");
-    look_again(&node);
     wait("z1w2 has no session, and says that nobody answers", || {
         for (name, peer) in peers(&node) {
             let error = peer["lastError"].as_str().unwrap_or_default();
@@ -136,13 +135,6 @@ fn a_wrong_key_is_one_nodes_own_trouble(lab: &Lab) {
         }
     }
     put_key(&node, "zone", "warp");
-    look_again(&node);
     wait_for_all_sessions(lab);
     settle(lab);
-}
-
-/// Keys are read whenever there is something to look at, in any case every 30 s.
-fn look_again(node: &Node) {
-    node.exec(&["ip", "route", "del", "10.101.21.0/24"])
-        .unwrap();
 }

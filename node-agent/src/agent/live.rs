@@ -3,6 +3,7 @@
 use super::speaking::{Before, Remembering};
 use super::{AgentError, Shown};
 use crate::belief::Belief;
+use crate::bgp::keyring::Keyring;
 use crate::bgp::speaker::Bgp;
 use crate::claim::Unlisted;
 use crate::cluster::Cluster;
@@ -102,7 +103,8 @@ impl<S: Store> Agent<S> {
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
-        let bgp = Bgp::new(places, dirty.clone(), kept);
+        let keyring = Keyring::new(store.clone(), dirty.clone());
+        let bgp = Bgp::new((places, keyring), dirty.clone(), kept);
         Agent {
             belief: Belief::before(zone),
             me,

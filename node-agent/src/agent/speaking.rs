@@ -14,7 +14,7 @@ use crate::store::Store;
 use gingham_bgp::Asn;
 use gingham_model::{NodeName, Zone};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
@@ -34,11 +34,8 @@ pub(super) struct Before {
 
 impl Before {
     /// Reads it, but for the kernel's part.
-    pub(super) fn read(
-        (me, zone): (&NodeName, Option<Zone>),
-        (state_dir, secrets): (PathBuf, PathBuf),
-    ) -> Self {
-        let (memory, last) = Memory::open(&state_dir, me);
+    pub(super) fn read((me, zone): (&NodeName, Option<Zone>), state_dir: &Path) -> Self {
+        let (memory, last) = Memory::open(state_dir, me);
         let mut cluster = Cluster::default();
         cluster.stand_for(me);
         let LastKnown {
@@ -69,7 +66,6 @@ impl Before {
             kept,
             places: Places {
                 me: me.clone(),
-                secrets,
                 forwarding: BTreeSet::new(),
             },
             remembering: Remembering::new(memory),

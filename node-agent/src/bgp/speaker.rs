@@ -10,6 +10,7 @@ use super::connected::Connected;
 use super::derive::{self, Derived, Inputs, Presence};
 use super::hearing::Hearing;
 use super::kept::Kept;
+use super::keyring::{Keyed, Keyring};
 use super::keys::Keys;
 use super::learned::Learned;
 use super::part::{Part, Reflector, Role};
@@ -23,7 +24,6 @@ use gingham_bgp::speaker::{self, Beginning, CommandError, Handle, Options, Sessi
 use gingham_model::{Family, NodeName, Owner, Prefix, SecretName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -37,8 +37,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(crate) struct Places {
     /// This node.
     pub(crate) me: NodeName,
-    /// Where keys are: `DIR/NAME/password`.
-    pub(crate) secrets: PathBuf,
     /// Families whose forwarding went on while no agent ran.
     pub(crate) forwarding: BTreeSet<Family>,
 }
@@ -47,6 +45,7 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct Bgp {
     places: Places,
+    keyring: Keyring,
     dirty: Dirty,
     kept: Kept,
     /// Whether all objects have once been known, by this agent or the one before.
@@ -96,11 +95,16 @@ struct Running {
 
 impl Bgp {
     /// With what the agent before has left, if it has.
-    pub(crate) fn new(places: Places, dirty: Dirty, before: Option<Kept>) -> Self {
+    pub(crate) fn new(
+        (places, keyring): (Places, Keyring),
+        dirty: Dirty,
+        before: Option<Kept>,
+    ) -> Self {
         Bgp {
             known: before.is_some(),
             kept: before.unwrap_or_default(),
             places,
+            keyring,
             dirty,
             running: None,
             handle: watch::Sender::new(None),
@@ -216,7 +220,24 @@ impl Bgp {
         }
         let connected = seen.links.connected().iter().map(|(prefix, _)| *prefix);
         self.connected.see(connected, Instant::now());
-        let world = self.look(cluster, seen, presence).await?;
+        self.keyring.want(secrets(cluster), self.keyed());
+        let keys = match (self.keyring.keys(), &self.running) {
+            (Some(keys), _) => keys,
+            // A new key may be had in a moment; what there is to begin with may not be said in parts.
+            (None, None) => {
+                self.said.notices =
+                    vec!["BGP waits: the keys of sessions are being read".to_owned()];
+                return Ok(true);
+            }
+            (None, Some(_)) => self.keyring.known(),
+        };
+        let world = Followed {
+            cluster: Arc::clone(cluster),
+            own_blocks: own_blocks(seen, &self.places.me),
+            gateways: seen.gateways.clone(),
+            keys,
+            presence,
+        };
         let told = match self.followed.as_ref() == Some(&world) && self.said.failure.is_none() {
             true => Ok(()),
             false => self.tell(world).await,
@@ -229,21 +250,18 @@ impl Bgp {
         Ok(self.said.failure.is_none())
     }
 
-    async fn look(
-        &self,
-        cluster: &Arc<Cluster>,
-        seen: &Seen,
-        presence: Presence,
-    ) -> Result<Followed, JoinError> {
-        let (dir, names) = (self.places.secrets.clone(), secrets(cluster));
-        let keys = tokio::task::spawn_blocking(move || Keys::read(&dir, &names)).await?;
-        Ok(Followed {
-            cluster: Arc::clone(cluster),
-            own_blocks: own_blocks(seen, &self.places.me),
-            gateways: seen.gateways.clone(),
-            keys,
-            presence,
-        })
+    /// How the sessions that have keys stand.
+    fn keyed(&self) -> Keyed {
+        let Some(running) = &self.running else {
+            return Keyed::Up;
+        };
+        let (sessions, neighbours) = (running.sessions.borrow(), &running.config.neighbours);
+        let mut keyed = neighbours.iter().filter(|n| n.settings.password.is_some());
+        let is_up = |name: &String| sessions.neighbours.get(name).is_some_and(|n| n.established);
+        match keyed.all(|neighbour| is_up(&neighbour.name)) {
+            true => Keyed::Up,
+            false => Keyed::Down,
+        }
     }
 
     /// Derives anew and applies it. What cannot be derived leaves everything as it is.
@@ -257,14 +275,15 @@ impl Bgp {
             kept: &self.kept,
             presence: &world.presence,
         });
+        self.said.notices = world.keys.notices();
         self.followed = Some(world);
         let derived = match derived {
             Ok(derived) => derived,
             Err(why) => {
-                self.said.notices = vec![match self.running {
+                self.said.notices.push(match self.running {
                     Some(_) => format!("{why}; BGP goes on as before"),
                     None => format!("no BGP: {why}"),
-                }];
+                });
                 return Ok(());
             }
         };
@@ -274,7 +293,7 @@ impl Bgp {
             peers,
             notices,
         } = derived;
-        self.said.notices = notices;
+        self.said.notices.extend(notices);
         self.kept.keep(&part, peers);
         self.said.part = Some(part);
         match &mut self.running {

@@ -41,15 +41,18 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Directory {
     root: PathBuf,
     node: NodeName,
+    secrets: PathBuf,
     writing: Arc<Mutex<()>>,
 }
 
 impl Directory {
-    /// The store below `root`, as node `node` needs it. Nothing is read yet.
-    pub fn new(root: &Path, node: &NodeName) -> Self {
+    /// The store below `root`, as node `node` needs it, with keys below `secrets`. Nothing is read
+    /// yet.
+    pub fn new(root: &Path, node: &NodeName, secrets: &Path) -> Self {
         Directory {
             root: root.to_owned(),
             node: node.clone(),
+            secrets: secrets.to_owned(),
             writing: Arc::default(),
         }
     }
@@ -236,6 +239,9 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Store for Directory {
+    /// A look at a few small files.
+    const KEYS: Duration = Duration::from_secs(5);
+
     fn watch(
         &self,
         events: mpsc::Sender<Vec<Event>>,
@@ -344,8 +350,17 @@ impl Store for Directory {
         async { Err(StoreError::Invalid("not there yet".to_owned())) }
     }
 
-    fn keys(&self, _names: &BTreeSet<SecretName>) -> impl Future<Output = Keys> + Send + 'static {
-        async { Keys::default() }
+    fn keys(&self, names: &BTreeSet<SecretName>) -> impl Future<Output = Keys> + Send + 'static {
+        let (dir, names) = (self.secrets.clone(), names.clone());
+        async move {
+            let what = format!("read keys below {}", dir.display());
+            let wanted = names.clone();
+            let read = blocking(what, move || Keys::read(&dir, &wanted)).await;
+            read.unwrap_or_else(|error| {
+                let failed = |name| (name, Err(error.to_string()));
+                names.into_iter().map(failed).collect()
+            })
+        }
     }
 
     /// The log is where such things are said.

@@ -14,7 +14,7 @@ use gingham_model::{Block, NodeName, Prefix, SecretName, Zone};
 use kube::Client;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 
 /// The objects of an API server, as one node needs them.
@@ -40,6 +40,8 @@ impl Kubernetes {
 }
 
 impl Store for Kubernetes {
+    const KEYS: Duration = Duration::from_secs(300);
+
     fn watch(
         &self,
         events: mpsc::Sender<Vec<Event>>,

@@ -26,7 +26,8 @@ fn folders() -> TempDir {
 }
 
 fn store(root: &Path, node: &str) -> Directory {
-    Directory::new(root, &node.parse::<NodeName>().unwrap())
+    let secrets = root.join("secrets");
+    Directory::new(root, &node.parse::<NodeName>().unwrap(), &secrets)
 }
 
 fn block(cidr: &str, node: &str) -> Block {
