@@ -43,6 +43,8 @@ pub enum Command {
     /// Put this host back as it was before the agent: routes, pods' interfaces, nftables table,
     /// kernel settings, files. Without --yes it only lists them
     Cleanup(Cleanup),
+    /// Print the definitions of the custom resources, for `kubectl apply`
+    Crds(Crds),
 }
 
 /// How to run.
@@ -167,6 +169,23 @@ pub struct Explain {
     /// Whom to ask, and how to print.
     #[command(flatten)]
     pub ask: Ask,
+}
+
+/// How to print definitions.
+#[derive(Debug, Args)]
+pub struct Crds {
+    /// Form of the definitions
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub output: Manifest,
+}
+
+/// Form of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Manifest {
+    /// A document each.
+    Yaml,
+    /// One list.
+    Json,
 }
 
 /// Objects to be tried.

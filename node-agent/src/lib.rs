@@ -39,6 +39,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod config;
+pub mod crd;
 pub mod dirty;
 mod ear;
 pub mod explain;

@@ -6,11 +6,12 @@ use gingham_agent::agent::{self, Config};
 use gingham_agent::check::{self, Places, Report};
 use gingham_agent::cleanup::{self, Cleanup};
 use gingham_agent::cli::{
-    self, Ask, Check, Cli, Command, Explain, LogFormat, Output, Peers, PlanFile, Rib, Run,
+    self, Ask, Check, Cli, Command, Crds, Explain, LogFormat, Manifest, Output, Peers, PlanFile,
+    Rib, Run,
 };
 use gingham_agent::status::{Confirmed, Paths, Rehearsal};
 use gingham_agent::store::Directory;
-use gingham_agent::{client, table};
+use gingham_agent::{client, crd, table};
 use gingham_model::Prefix;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,6 +56,7 @@ fn start() -> Result<ExitCode> {
             Command::ConfirmRemovals(ask) => confirm_removals(&ask).await?,
             Command::Check(command) => check(&command)?,
             Command::Cleanup(command) => cleanup(&command)?,
+            Command::Crds(command) => crds(&command)?,
         }
         Ok(ExitCode::SUCCESS)
     });
@@ -99,6 +101,13 @@ fn log(format: LogFormat, level: LevelFilter) -> Result<()> {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
     set.map_err(|error| anyhow!("log: {error}"))
+}
+
+fn crds(command: &Crds) -> Result<()> {
+    write(&match command.output {
+        Manifest::Yaml => crd::yaml()?,
+        Manifest::Json => crd::json()?,
+    })
 }
 
 async fn status(ask: &Ask) -> Result<()> {

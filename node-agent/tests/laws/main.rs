@@ -7,6 +7,7 @@ mod bgp;
 mod check;
 mod claim;
 mod cluster;
+mod crd;
 mod explain;
 mod filters;
 mod firewall;
