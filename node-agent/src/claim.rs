@@ -1,10 +1,15 @@
 //! Which blocks this node should claim or rewrite. Pure; the store carries it out.
+//!
+//! Where blocks come from ZonePools, one is carved whenever addresses run low; in podCIDR mode a
+//! block is wanted for each podCIDR ([`mirrored`]), however full it is.
+
+mod mirrored;
 
 use crate::cluster::{Cluster, Complete};
 use crate::objects::Node;
-use crate::plan;
+use crate::pools::{Mirrored, Pools};
 use gingham_ipam::{NodeBlockState, Usage, carve};
-use gingham_model::{Block, BlockState, Family, NodeName, Pool, PoolName, Prefix, Zone};
+use gingham_model::{Block, BlockState, Family, NodeName, PoolName, Prefix, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -63,8 +68,8 @@ pub struct Situation<'a> {
 pub struct Wanted {
     /// To be carried out in this order.
     pub steps: Vec<Step>,
-    /// Shortages no pool can end.
-    pub exhausted: Vec<String>,
+    /// What keeps the node from a block it needs, and no claim can end.
+    pub obstacles: Vec<String>,
 }
 
 /// Decides.
@@ -75,14 +80,19 @@ pub fn wanted(situation: &Situation<'_>) -> Wanted {
         return Wanted::default();
     };
     let own: Vec<&Block> = cluster.blocks().filter(|block| block.node == *me).collect();
-    let updates = own.iter().filter_map(|block| rewritten(block, node, &zone));
+    let pools = Pools::of(cluster, me);
+    let updates = own
+        .iter()
+        .filter_map(|block| rewritten(block, (node, &zone), pools.mirrored()));
     let mut wanted = Wanted {
         steps: updates.map(Step::Update).collect(),
-        exhausted: Vec::new(),
+        obstacles: Vec::new(),
     };
-    let pools = cluster.pools();
-    let near = plan::zone_pools(&pools, &zone);
-    for family in plan::families(node, &near, &[]) {
+    if let Some(mirrored) = pools.mirrored() {
+        mirrored::want(situation, (node, &zone), mirrored, &mut wanted);
+        return wanted;
+    }
+    for family in pools.families(node, &zone, &[]) {
         if !is_short(situation, &own, &pools, family) {
             continue;
         }
@@ -90,7 +100,7 @@ pub fn wanted(situation: &Situation<'_>) -> Wanted {
             Some(block) => wanted.steps.push(Step::Claim(block)),
             None => {
                 let text = format!("no pool of zone {zone} has a free {family} block");
-                wanted.exhausted.push(text);
+                wanted.obstacles.push(text);
             }
         }
     }
@@ -98,8 +108,13 @@ pub fn wanted(situation: &Situation<'_>) -> Wanted {
 }
 
 /// The block as its present owner should have written it; `None` when it is so. Whatever uid it
-/// carries: a Node that returns under its name takes its blocks back.
-fn rewritten(block: &Block, node: &Node, zone: &Zone) -> Option<Block> {
+/// carries: a Node that returns under its name takes its blocks back. One the Node lists as a podCIDR
+/// mirrors that, wherever it came from: it is given out for as long as it is listed.
+fn rewritten(
+    block: &Block,
+    (node, zone): (&Node, &Zone),
+    mirrored: Option<&Mirrored<'_>>,
+) -> Option<Block> {
     let mut wanted = block.clone();
     wanted.zone = zone.clone();
     wanted.node_uid.clone_from(&node.uid);
@@ -110,23 +125,22 @@ fn rewritten(block: &Block, node: &Node, zone: &Zone) -> Option<Block> {
     if wanted.state == BlockState::Orphaned {
         wanted.state = BlockState::Active;
     }
+    if mirrored.is_some_and(|mirrored| mirrored.lists(block.cidr)) {
+        wanted.pool = PoolName::node_pod_cidrs();
+        wanted.state = BlockState::Active;
+    }
     (wanted != *block).then_some(wanted)
 }
 
 /// Whether the node needs another block of `family`: it has none that is Active, or at most a
 /// quarter of the addresses of those it has is free. A claim that is on its way ends a shortage.
-fn is_short(
-    situation: &Situation<'_>,
-    own: &[&Block],
-    pools: &BTreeMap<&PoolName, &Pool>,
-    family: Family,
-) -> bool {
+fn is_short(situation: &Situation<'_>, own: &[&Block], pools: &Pools<'_>, family: Family) -> bool {
     let mut coming = situation.unlisted.blocks();
     if coming.any(|block| block.node == *situation.me && block.cidr.family() == family) {
         return false;
     }
     let mut own = own.iter().filter(|block| block.cidr.family() == family);
-    if !own.any(|block| plan::state(block, pools) == NodeBlockState::Active) {
+    if !own.any(|block| pools.state(block) == NodeBlockState::Active) {
         return true;
     }
     let usage = situation.usage.get(&family);
@@ -140,18 +154,23 @@ fn claim(situation: &Situation<'_>, node: &Node, zone: &Zone, family: Family) ->
         .chain(situation.unlisted.blocks())
         .map(|block| block.cidr);
     let taken: BTreeSet<Prefix> = known.chain(situation.cluster.unread_blocks()).collect();
-    let pools = situation.cluster.pools();
-    let carved = plan::zone_pools(&pools, zone).into_iter().find_map(|pool| {
+    let pools = Pools::of(situation.cluster, situation.me).carved(zone);
+    let carved = pools.into_iter().find_map(|pool| {
         let cidr = carve(pool, family, &taken, &node.name)?;
         Some((pool, cidr))
     });
-    carved.map(|(pool, cidr)| Block {
+    carved.map(|(pool, cidr)| new((cidr, &pool.name), node, zone))
+}
+
+/// A block as its owner creates it.
+fn new((cidr, pool): (Prefix, &PoolName), node: &Node, zone: &Zone) -> Block {
+    Block {
         cidr,
-        pool: pool.name.clone(),
+        pool: pool.clone(),
         zone: zone.clone(),
         node: node.name.clone(),
         node_uid: node.uid.clone(),
         node_ips: node.internal_ips.clone(),
         state: BlockState::Active,
-    })
+    }
 }

@@ -49,13 +49,13 @@ pub(crate) async fn carry_out<S: Store>(
     for attempt in 0..ATTEMPTS {
         let Wanted {
             mut steps,
-            exhausted,
+            obstacles,
         } = claiming.wanted(complete, unlisted);
         if attempt > 0 {
             // Updates are decided by the list alone and would come again with every attempt.
             steps.retain(|step| matches!(step, Step::Claim(_)));
         }
-        claimed.obstacles = exhausted;
+        claimed.obstacles = obstacles;
         let raced = claimed.take(claiming.store, steps, unlisted).await;
         if claimed.failed || !raced {
             return claimed;

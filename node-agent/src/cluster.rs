@@ -13,7 +13,7 @@ mod recall;
 pub use crate::source::SourceView;
 pub use proof::Complete;
 
-use crate::config::{self, RoutingConfig};
+use crate::config::{self, PodCidrs, RoutingConfig};
 use crate::objects::{self, BgpPeer, Kind, Node, Object, Refusal, RouteFilter};
 use crate::source::{Source, State};
 use crate::store::Event;
@@ -106,15 +106,28 @@ impl Cluster {
         config.cloned().unwrap_or_default()
     }
 
-    /// The pools that share no address, by name. Of two that do, the later name is refused.
+    /// The settings of podCIDR mode, while it is on.
+    pub fn pod_cidrs(&self) -> Option<&PodCidrs> {
+        self.configs.objects().get(config::NAME)?.pod_cidrs.as_ref()
+    }
+
+    /// The pools that share no address, by name. Of two that do, the later name is refused, and any
+    /// that meets what podCIDR mode has.
     pub fn pools(&self) -> BTreeMap<&PoolName, &Pool> {
         let mut accepted: BTreeMap<&PoolName, &Pool> = BTreeMap::new();
         for pool in self.pools.objects().values() {
-            if shared(pool, accepted.values().copied()).is_none() {
+            if self.refused(pool, &accepted).is_none() {
                 accepted.insert(&pool.name, pool);
             }
         }
         accepted
+    }
+
+    /// Why `pool` is not taken beside the others.
+    fn refused(&self, pool: &Pool, accepted: &BTreeMap<&PoolName, &Pool>) -> Option<String> {
+        let mirrored = self.pod_cidrs();
+        let mirrored = mirrored.and_then(|mirrored| shared_with_nodes(pool, mirrored));
+        mirrored.or_else(|| shared(pool, accepted.values().copied()))
     }
 
     /// Everything that was not taken, and why.
@@ -127,7 +140,7 @@ impl Cluster {
             if accepted.contains_key(&pool.name) {
                 continue;
             }
-            if let Some(error) = shared(pool, accepted.values().copied()) {
+            if let Some(error) = self.refused(pool, &accepted) {
                 refusals.push(Refusal {
                     kind: Kind::ZonePool,
                     name: pool.name.to_string(),
@@ -227,6 +240,20 @@ impl Cluster {
 
 fn unknown(me: &NodeName) -> String {
     format!("Node {me} is not known")
+}
+
+/// How `pool` shares addresses with podCIDRs.
+fn shared_with_nodes(pool: &Pool, mirrored: &PodCidrs) -> Option<String> {
+    let cidrs = pool.spec.cidrs.iter().enumerate();
+    let mut pairs = cidrs.flat_map(|(at, own)| {
+        let all = mirrored.cluster_cidrs.iter();
+        all.map(move |all| (at, own.cidr, *all))
+    });
+    let (at, cidr, all) = pairs.find(|(_, cidr, all)| cidr.overlaps(*all))?;
+    Some(format!(
+        "spec.cidrs[{at}].cidr {cidr}: overlaps {all} of spec.podCIDRs.clusterCIDRs of \
+         RoutingConfig default"
+    ))
 }
 
 /// How `pool` shares addresses with one of the others.

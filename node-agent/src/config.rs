@@ -1,7 +1,9 @@
 //! The RoutingConfig: settings of the whole cluster, checked field by field.
 
+mod pod_cidrs;
 mod sessions;
 
+pub use pod_cidrs::PodCidrs;
 pub(crate) use sessions::hold_seconds;
 pub use sessions::{GracefulRestart, Reflectors, Timers};
 
@@ -42,6 +44,8 @@ pub(crate) struct Spec {
     graceful_restart: GracefulRestart,
     reflectors: Reflectors,
     multipath: Option<usize>,
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Option<PodCidrs>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -87,6 +91,8 @@ pub struct RoutingConfig {
     pub reflectors: Reflectors,
     /// The most next hops of one learned prefix, 1 to 128.
     pub multipath: usize,
+    /// Where set, blocks are not carved: they are the podCIDRs of the Nodes.
+    pub pod_cidrs: Option<PodCidrs>,
 }
 
 impl Default for RoutingConfig {
@@ -103,6 +109,7 @@ impl Default for RoutingConfig {
             graceful_restart: GracefulRestart::default(),
             reflectors: Reflectors::default(),
             multipath: MULTIPATH,
+            pod_cidrs: None,
         }
     }
 }
@@ -139,6 +146,7 @@ impl TryFrom<Spec> for RoutingConfig {
         spec.timers.check()?;
         spec.graceful_restart.check()?;
         spec.reflectors.check()?;
+        spec.pod_cidrs.as_ref().map_or(Ok(()), PodCidrs::check)?;
         if !(1..=128).contains(&multipath) {
             return Err(format!("spec.multipath: {multipath} is not 1 to 128"));
         }
@@ -158,6 +166,7 @@ impl TryFrom<Spec> for RoutingConfig {
             graceful_restart: spec.graceful_restart,
             reflectors: spec.reflectors,
             multipath,
+            pod_cidrs: spec.pod_cidrs,
         })
     }
 }
@@ -181,6 +190,7 @@ impl RoutingConfig {
             "gracefulRestart": self.graceful_restart,
             "reflectors": self.reflectors,
             "multipath": self.multipath,
+            "podCIDRs": self.pod_cidrs,
         })
     }
 }

@@ -9,8 +9,9 @@
 //! ```
 
 use crate::cluster::Cluster;
-use gingham_model::{Block, Family, NodeName, Pool, PoolName, Prefix};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::pools::Pools;
+use gingham_model::{Block, Family, NodeName, Prefix};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The table, which is ours alone, as `nft` calls it: family and name.
@@ -47,7 +48,7 @@ impl Firewall {
     /// A block whose pool is not known is masqueraded, as `natOutgoing` is unless switched off: its
     /// pods keep the way out, and at worst pods of that pool on other nodes see the node's address.
     pub fn of(cluster: &Cluster, me: &NodeName) -> Firewall {
-        let (pools, config) = (cluster.pools(), cluster.config());
+        let (pools, config) = (Pools::of(cluster, me), cluster.config());
         let own = cluster.blocks().filter(|block| block.node == *me);
         let masqueraded = own.filter(|block| leaves_masqueraded(block, &pools));
         let masqueraded = masqueraded.map(|block| block.cidr).collect();
@@ -60,8 +61,13 @@ impl Firewall {
                 .filter_map(|cidr| cidr.parse::<Prefix>().ok()),
         );
         spared.extend(config.zones.values().flat_map(|zone| &zone.node_cidrs));
-        let cidrs = pools.values().flat_map(|pool| &pool.spec.cidrs);
-        spared.extend(cidrs.map(|pool| pool.cidr));
+        spared.extend(pools.cidrs());
+        // Those that podCIDR mode left behind when it was switched off.
+        let left = cluster
+            .blocks()
+            .filter(|block| block.pool.is_node_pod_cidrs());
+        let left = left.map(|block| block.cidr);
+        spared.extend(left.filter(|cidr| cidr.reserved().is_none()));
         Firewall {
             masqueraded: disjoint(&masqueraded),
             spared: disjoint(&spared),
@@ -123,12 +129,9 @@ const CHAINS: &str = "\
 \t}
 ";
 
-fn leaves_masqueraded(block: &Block, pools: &BTreeMap<&PoolName, &Pool>) -> bool {
-    let nat_outgoing = pools
-        .get(&block.pool)
-        .is_none_or(|pool| pool.spec.nat_outgoing);
+fn leaves_masqueraded(block: &Block, pools: &Pools<'_>) -> bool {
     // A Block object is what some node wrote: one so wide would take in more than pods.
-    nat_outgoing && block.cidr.reserved().is_none()
+    pools.nat_outgoing(block) && block.cidr.reserved().is_none()
 }
 
 /// The same addresses in prefixes of which no two overlap: an interval set refuses those that do.

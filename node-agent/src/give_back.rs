@@ -22,9 +22,9 @@
 //! a node whose pods stay the same never claims again what it gave back.
 
 use crate::cluster::{Cluster, Complete};
-use crate::plan;
+use crate::pools::Pools;
 use gingham_ipam::{NodeBlock, NodeBlockState, NodeState, Usage, capacity};
-use gingham_model::{Block, BlockState, CidrState, Family, NodeName, Prefix};
+use gingham_model::{Block, BlockState, Family, NodeName, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -53,14 +53,11 @@ impl GiveBack {
 
     /// Why, for the log. `cluster` is the one it was decided by.
     pub fn cause(&self, cluster: &Cluster) -> &'static str {
-        let block = self.block();
-        let pools = cluster.pools();
-        let cidr = pools.get(&block.pool);
-        let cidr = cidr.and_then(|pool| pool.state_of(block.cidr));
-        match (self, cidr) {
-            (GiveBack::Drain(_), Some(CidrState::Draining)) => "its pool's CIDR drains",
-            (GiveBack::Drain(_), _) => "it is empty and the others suffice",
-            (GiveBack::Release(_), _) => "it drains and is empty",
+        match self {
+            GiveBack::Drain(block) => Pools::of(cluster, &block.node)
+                .drains(block)
+                .unwrap_or("it is empty and the others suffice"),
+            GiveBack::Release(_) => "it drains and is empty",
         }
     }
 }
@@ -197,11 +194,12 @@ pub fn give_back(situation: &Situation<'_>) -> Vec<GiveBack> {
     steps.collect()
 }
 
-/// The next step with the first block that has emptied itself. One that drains by its pool's CIDR
-/// is rewritten as Draining first: until then the operator can take the drain back.
+/// The next step with the first block that has emptied itself. One that drains by its pool's CIDR,
+/// or because nothing lists it any more, is rewritten as Draining first: until then the operator
+/// can take the drain back.
 fn drained(situation: &Situation<'_>, own: &[&Block]) -> Option<GiveBack> {
-    let pools = situation.cluster.pools();
-    let drains = |block: &&Block| plan::state(block, &pools) == NodeBlockState::Draining;
+    let pools = Pools::of(situation.cluster, situation.me);
+    let drains = |block: &&Block| pools.state(block) == NodeBlockState::Draining;
     let ready = |block: &&Block| situation.waiting.is_told(block.cidr, situation.now);
     let mut blocks = own.iter().copied().filter(drains).filter(ready);
     let block = blocks.find(|block| is_empty(situation, block))?;
@@ -212,8 +210,12 @@ fn drained(situation: &Situation<'_>, own: &[&Block]) -> Option<GiveBack> {
 }
 
 /// An Active block the node can do without. Blocks are used up in the order of their prefixes, so
-/// of several the last one is taken, which would be needed last.
+/// of several the last one is taken, which would be needed last. A podCIDR is the node's for as long
+/// as its Node lists it.
 fn extra(situation: &Situation<'_>, own: &[&Block]) -> Option<Block> {
+    if situation.cluster.pod_cidrs().is_some() {
+        return None;
+    }
     let told = &situation.holding.told;
     let gives = |block: &&Block| {
         let mut told = told.blocks.iter();

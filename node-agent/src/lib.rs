@@ -59,6 +59,7 @@ pub mod objects;
 pub mod pass;
 pub mod plan;
 pub mod pods;
+pub mod pools;
 pub mod rehearsal;
 pub mod report;
 pub mod routes;

@@ -84,6 +84,11 @@ fn checked_object(kind: Kind, name: &str, value: &Value) -> Result<Parsed, Inval
         Kind::ZonePool => {
             let spec: PoolSpec = spec(value, &mut unknown)?;
             let name: PoolName = checked("metadata.name", name.parse())?;
+            if name.is_node_pod_cidrs() {
+                return Err(Invalid(format!(
+                    "metadata.name: {name} is kept for the podCIDRs of Nodes"
+                )));
+            }
             Object::Pool(Pool::new(name, spec).map_err(|error| Invalid(error.to_string()))?)
         }
         Kind::Block => Object::Block(block(spec(value, &mut unknown)?, name)?),

@@ -15,6 +15,7 @@ use crate::firewall::Firewall;
 use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
+use crate::pools::Pools;
 use crate::routes::guard::Mass;
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
 use crate::routes::standing::Standing;
@@ -137,10 +138,9 @@ impl Hands {
 
     /// A pool that is gone is spared for as long as a mass removal would be held: pods that take
     /// their node's address inside the cluster are worse than such that do not outside.
-    fn remember_pools(&mut self, cluster: &Cluster, now: Instant) {
-        let pools = cluster.pools();
-        let cidrs = pools.values().flat_map(|pool| &pool.spec.cidrs);
-        self.pools.extend(cidrs.map(|pool| (pool.cidr, now)));
+    fn remember_pools(&mut self, cluster: &Cluster, me: &NodeName, now: Instant) {
+        let pools = Pools::of(cluster, me);
+        self.pools.extend(pools.cidrs().map(|cidr| (cidr, now)));
         let hold = cluster.config().mass_removal_hold;
         self.pools.retain(|_, known| now <= *known + hold);
     }
@@ -271,7 +271,7 @@ impl Pass {
         if self.cluster.synced(&self.me).is_err() || (mass.is_some() && before.is_some()) {
             return before;
         }
-        hands.remember_pools(&self.cluster, Instant::now());
+        hands.remember_pools(&self.cluster, &self.me, Instant::now());
         let wanted = Firewall::of(&self.cluster, &self.me).sparing(hands.pools.keys().copied());
         let known = before.filter(|(standing, set)| *standing == wanted && set.is_ok());
         if known.is_some() && !self.causes().any(Cause::wants_firewall) {

@@ -14,19 +14,16 @@ pub use learned::Unresolved;
 use crate::bgp::learned::Learned;
 use crate::cluster::Cluster;
 use crate::links::{Links, OffLink};
-use crate::objects::Node;
+use crate::pools::Pools;
 use crate::routes::removals::Removals;
 use crate::screen::{Dispute, Nets, Screened, Skipped};
-use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
+use gingham_ipam::{BootId, NodeState, Unknown, Version1};
 use gingham_model::{
-    Block, BlockState, CidrState, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route,
-    RouteKey, RouteProtocol, RouteSet, TABLE_MAIN, Target, Zone,
+    Block, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route, RouteKey,
+    RouteProtocol, RouteSet, TABLE_MAIN, Target, Zone,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Seconds an address rests where no pool says otherwise.
-const COOLDOWN: u32 = 120;
 
 /// All a plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -194,41 +191,21 @@ pub(crate) fn zone_pools<'a>(
     pools.values().copied().filter(of_zone).collect()
 }
 
-/// Whether a block of this node gives out addresses: not when it or its pool's CIDR drains. A pool
-/// that is not known drains nothing.
-pub(crate) fn state(block: &Block, pools: &BTreeMap<&PoolName, &Pool>) -> NodeBlockState {
-    let pool = pools.get(&block.pool);
-    let cidr = pool.and_then(|pool| pool.state_of(block.cidr));
-    match (block.state, cidr) {
-        (BlockState::Draining, _) | (_, Some(CidrState::Draining)) => NodeBlockState::Draining,
-        (BlockState::Active | BlockState::Orphaned, _) => NodeBlockState::Active,
-    }
-}
-
-/// The families a pod of this node gets an address of: those the node has an InternalIP of and its
-/// zone's pools, or the blocks it has, hold addresses of.
-pub(crate) fn families(node: &Node, pools: &[&Pool], own: &[&Block]) -> BTreeSet<Family> {
-    let cidrs = pools
-        .iter()
-        .flat_map(|pool| pool.spec.cidrs.iter().map(|c| c.cidr));
-    let all = cidrs.chain(own.iter().map(|block| block.cidr));
-    let held: BTreeSet<Family> = all.map(|cidr| cidr.family()).collect();
-    node.families().intersection(&held).copied().collect()
-}
-
 fn node_state(inputs: &Inputs<'_>, own: &[&Block]) -> Result<NodeState, Vec<String>> {
     let (node, zone) = inputs.cluster.synced(inputs.me)?;
-    let pools = inputs.cluster.pools();
-    let near = zone_pools(&pools, &zone);
+    let pools = Pools::of(inputs.cluster, inputs.me);
     // Until a block taken over carries our uid, it is not confirmed to be ours.
     let confirmed = own
         .iter()
         .copied()
         .filter(|block| block.node_uid == node.uid);
     let blocks: Vec<&Block> = confirmed.collect();
-    let families = families(node, &near, &blocks);
+    let families = pools.families(node, &zone, &blocks);
     let mtu = inputs.links.mtu(&node.internal_ips);
-    let reasons = unpublishable(node, &zone, &families, &blocks);
+    let reasons = match families.is_empty() {
+        true => vec![pools.lack(node, &zone)],
+        false => lacking(&families, &blocks),
+    };
     let Some(mtu) = mtu.filter(|_| reasons.is_empty()) else {
         let absent = || {
             format!(
@@ -245,53 +222,23 @@ fn node_state(inputs: &Inputs<'_>, own: &[&Block]) -> Result<NodeState, Vec<Stri
         version: Version1,
         boot_id: inputs.boot.clone(),
         node: node.name.clone(),
-        zone,
         mtu,
         families: families.into_iter().collect(),
-        cooldown_seconds: cooldown(&near, &blocks, &pools),
+        cooldown_seconds: pools.cooldown(&zone, &blocks),
         blocks: blocks
             .into_iter()
-            .map(|block| node_block(block, &pools))
+            .map(|block| pools.node_block(block))
             .collect(),
+        zone,
         unknown: Unknown::new(),
     })
 }
 
-fn unpublishable(
-    node: &Node,
-    zone: &Zone,
-    families: &BTreeSet<Family>,
-    blocks: &[&Block],
-) -> Vec<String> {
-    if families.is_empty() {
-        let name = &node.name;
-        let text = format!("zone {zone} has no pool of a family Node {name} has an InternalIP of");
-        return vec![text];
-    }
+/// Families there is no block of.
+fn lacking(families: &BTreeSet<Family>, blocks: &[&Block]) -> Vec<String> {
     let lacking = |family: &&Family| !blocks.iter().any(|block| block.cidr.family() == **family);
     let lacking = families.iter().filter(lacking);
     lacking
         .map(|family| format!("this node has no {family} block yet"))
         .collect()
-}
-
-/// A block of this node as the plugin knows it.
-pub(crate) fn node_block(block: &Block, pools: &BTreeMap<&PoolName, &Pool>) -> NodeBlock {
-    NodeBlock {
-        cidr: block.cidr,
-        pool: block.pool.clone(),
-        state: state(block, pools),
-        unknown: Unknown::new(),
-    }
-}
-
-/// The longest rest any pool concerned asks for.
-fn cooldown(near: &[&Pool], own: &[&Block], pools: &BTreeMap<&PoolName, &Pool>) -> u32 {
-    let of_blocks = own
-        .iter()
-        .filter_map(|block| pools.get(&block.pool).copied());
-    let all = near.iter().copied().chain(of_blocks);
-    all.map(|pool| pool.spec.cooldown_seconds)
-        .max()
-        .unwrap_or(COOLDOWN)
 }

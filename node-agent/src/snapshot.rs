@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
-use crate::plan;
+use crate::pools::Pools;
 use crate::routes::reconcile::{Memory, Round};
 use crate::routes::standing::Standing;
 use crate::since::{self, Since};
@@ -99,7 +99,7 @@ impl Known {
         let seen = self.seen.as_deref();
         let (cluster, reasons) = (&self.cluster, self.reasons());
         let plan = seen.map(|seen| &seen.plan);
-        let pools = cluster.pools();
+        let pools = Pools::of(cluster, &self.me);
         let own = cluster.blocks().filter(|block| block.node == self.me);
         Status {
             version: VERSION,
@@ -112,7 +112,7 @@ impl Known {
             sources: self.sources(),
             refused: cluster.refusals(),
             unknown_fields: cluster.unknown_fields(),
-            blocks: own.map(|block| plan::node_block(block, &pools)).collect(),
+            blocks: own.map(|block| pools.node_block(block)).collect(),
             addresses: self.usage.iter().map(|(f, u)| (*f, (*u).into())).collect(),
             claims: self.claims.clone(),
             removals_held: seen.map_or_else(Vec::new, held),

@@ -112,6 +112,20 @@ name! {
     /// The name of a ZonePool object.
     PoolName, "pool name", object_name
 }
+
+impl PoolName {
+    /// The pool of blocks that no pool gives: they mirror what Nodes list as their podCIDRs. No
+    /// ZonePool may have this name.
+    pub fn node_pod_cidrs() -> Self {
+        Self("node-pod-cidrs".to_owned())
+    }
+
+    /// Whether it is [`PoolName::node_pod_cidrs`].
+    pub fn is_node_pod_cidrs(&self) -> bool {
+        *self == Self::node_pod_cidrs()
+    }
+}
+
 name! {
     /// The name of a BGPPeer object.
     PeerName, "peer name", object_name
@@ -139,6 +153,8 @@ mod tests {
         for bad in ["", "A", ".a", "a_b", &"a".repeat(254)] {
             assert!(bad.parse::<NodeName>().is_err(), "{bad:?}");
         }
+        let reserved = PoolName::node_pod_cidrs();
+        assert_eq!(reserved.as_str().parse(), Ok(reserved));
     }
 
     #[test]

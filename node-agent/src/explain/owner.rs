@@ -48,8 +48,8 @@ pub enum Holder {
         cidr: Prefix,
         /// The pool.
         pool: PoolName,
-        /// The pool's zone.
-        zone: Zone,
+        /// The pool's zone; that of Nodes' podCIDRs is all of them.
+        zone: Option<Zone>,
     },
     /// Some host in the node subnet of a zone.
     NodeSubnet {
@@ -87,10 +87,10 @@ impl Holder {
     /// The zone the address is at home in, where known.
     pub fn zone(&self) -> Option<&Zone> {
         match self {
-            Holder::Pod { zone, .. } | Holder::Node { zone, .. } => zone.as_ref(),
-            Holder::Block { zone, .. }
-            | Holder::Pool { zone, .. }
-            | Holder::NodeSubnet { zone, .. } => Some(zone),
+            Holder::Pod { zone, .. } | Holder::Node { zone, .. } | Holder::Pool { zone, .. } => {
+                zone.as_ref()
+            }
+            Holder::Block { zone, .. } | Holder::NodeSubnet { zone, .. } => Some(zone),
             Holder::Nobody => None,
         }
     }
@@ -110,6 +110,7 @@ pub(super) fn holder(inputs: &Inputs<'_>, chosen: Option<&Entry>) -> Holder {
             holding.max_by_key(|block| block.cidr.length()).map(block)
         })
         .or_else(|| pool(inputs))
+        .or_else(|| pod_cidrs(inputs))
         .or_else(|| subnet(inputs))
         .unwrap_or(Holder::Nobody)
 }
@@ -172,9 +173,17 @@ fn pool(inputs: &Inputs<'_>) -> Option<Holder> {
     pools.into_values().find_map(|pool| {
         let mut cidrs = pool.spec.cidrs.iter().map(|cidr| cidr.cidr);
         let cidr = cidrs.find(|cidr| cidr.contains(inputs.address))?;
-        let (pool, zone) = (pool.name.clone(), pool.spec.zone.clone());
+        let (pool, zone) = (pool.name.clone(), Some(pool.spec.zone.clone()));
         Some(Holder::Pool { cidr, pool, zone })
     })
+}
+
+/// What podCIDR mode may give to some node.
+fn pod_cidrs(inputs: &Inputs<'_>) -> Option<Holder> {
+    let mut cidrs = inputs.cluster.pod_cidrs()?.cluster_cidrs.iter().copied();
+    let cidr = cidrs.find(|cidr| cidr.contains(inputs.address))?;
+    let (pool, zone) = (PoolName::node_pod_cidrs(), None);
+    Some(Holder::Pool { cidr, pool, zone })
 }
 
 fn subnet(inputs: &Inputs<'_>) -> Option<Holder> {

@@ -2,6 +2,7 @@
 
 use super::{Invalid, checked};
 use crate::objects::{Condition, Kind, Node};
+use gingham_model::Prefix;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ struct NodeMetadata {
 #[serde(default)]
 struct NodeSpec {
     taints: Vec<Taint>,
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,12 +89,18 @@ pub(super) fn node(object: NodeObject) -> Result<Node, Invalid> {
         uid: metadata.uid,
         labels: metadata.labels,
         internal_ips: internal_ips(&status.addresses)?,
+        // One that is no prefix concerns nobody where blocks come from pools.
+        pod_cidrs: spec.pod_cidrs.into_iter().map(read).collect(),
         condition: if leaving {
             Condition::ShuttingDown
         } else {
             Condition::Staying
         },
     })
+}
+
+fn read(cidr: String) -> Result<Prefix, String> {
+    cidr.parse().map_err(|_| cidr)
 }
 
 fn internal_ips(addresses: &[NodeAddress]) -> Result<Vec<IpAddr>, Invalid> {
@@ -110,10 +119,15 @@ fn internal_ips(addresses: &[NodeAddress]) -> Result<Vec<IpAddr>, Invalid> {
 pub(super) fn manifest(node: &Node) -> Value {
     let addresses = node.internal_ips.iter();
     let addresses = addresses.map(|ip| json!({"type": "InternalIP", "address": ip}));
+    let pod_cidrs = node.pod_cidrs.iter().map(|cidr| match cidr {
+        Ok(cidr) => cidr.to_string(),
+        Err(text) => text.clone(),
+    });
     json!({
         "apiVersion": Kind::Node.api_version(),
         "kind": Kind::Node.to_string(),
         "metadata": {"name": node.name, "uid": node.uid, "labels": node.labels},
+        "spec": {"podCIDRs": pod_cidrs.collect::<Value>()},
         "status": {"addresses": addresses.collect::<Value>()},
     })
 }

@@ -1,6 +1,6 @@
 //! What the agent needs of a Node object.
 
-use gingham_model::{Family, NodeName, Zone};
+use gingham_model::{Family, NodeName, Prefix, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -26,6 +26,8 @@ pub struct Node {
     /// `status.addresses` of type InternalIP, in their order: the first of a family is its next
     /// hop.
     pub internal_ips: Vec<IpAddr>,
+    /// `spec.podCIDRs`, each as written where it is no prefix.
+    pub pod_cidrs: Vec<Result<Prefix, String>>,
     /// What it says of its future.
     pub condition: Condition,
 }

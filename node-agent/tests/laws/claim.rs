@@ -144,7 +144,7 @@ fn nobody_elses_block_is_carved_listed_or_not_or_unread() {
         &["10.1.0.4"],
     ))));
     let none = decide(&index, &unlisted, 64);
-    assert_eq!(none.exhausted, ["no pool of zone z1 has a free IPv4 block"]);
+    assert_eq!(none.obstacles, ["no pool of zone z1 has a free IPv4 block"]);
 }
 
 #[test]

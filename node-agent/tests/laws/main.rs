@@ -17,6 +17,7 @@ mod make;
 mod manifest;
 mod peers;
 mod plan;
+mod pod_cidrs;
 mod pods;
 mod recall;
 mod reconcile;

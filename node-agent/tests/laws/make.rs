@@ -34,6 +34,7 @@ pub(crate) fn node(name: &str, ips: &[&str]) -> Node {
         uid: format!("uid-{name}"),
         labels: [("topology.kubernetes.io/zone".to_owned(), "z1".to_owned())].into(),
         internal_ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+        pod_cidrs: Vec::new(),
         condition: Condition::Staying,
     }
 }
