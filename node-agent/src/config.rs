@@ -25,6 +25,9 @@ const MASS_REMOVAL_HOLD: u64 = 300;
 /// Seconds a block must have been empty where nothing else is said.
 const EMPTY_BLOCK: u64 = 300;
 
+/// Seconds a block stays its owner's after the owner's Node is gone, where nothing else is said.
+const BLOCK_RELEASE_DELAY: u64 = 600;
+
 /// Paths that share the load of a prefix where nothing else is said.
 const MULTIPATH: usize = 16;
 
@@ -40,6 +43,7 @@ pub(crate) struct Spec {
     take_over_protocols: Vec<u8>,
     mass_removal_hold_seconds: Option<u32>,
     empty_block_seconds: Option<u32>,
+    block_release_delay_seconds: Option<u32>,
     timers: Timers,
     graceful_restart: GracefulRestart,
     reflectors: Reflectors,
@@ -83,6 +87,8 @@ pub struct RoutingConfig {
     pub mass_removal_hold: Duration,
     /// How long a block must have been empty before it is given back.
     pub empty_block: Duration,
+    /// How long a block stays its owner's after the owner's Node is gone.
+    pub block_release_delay: Duration,
     /// Times of BGP sessions.
     pub timers: Timers,
     /// How long routes outlive a session.
@@ -105,6 +111,7 @@ impl Default for RoutingConfig {
             take_over: BTreeSet::new(),
             mass_removal_hold: Duration::from_secs(MASS_REMOVAL_HOLD),
             empty_block: Duration::from_secs(EMPTY_BLOCK),
+            block_release_delay: Duration::from_secs(BLOCK_RELEASE_DELAY),
             timers: Timers::default(),
             graceful_restart: GracefulRestart::default(),
             reflectors: Reflectors::default(),
@@ -147,6 +154,10 @@ impl TryFrom<Spec> for RoutingConfig {
         spec.graceful_restart.check()?;
         spec.reflectors.check()?;
         spec.pod_cidrs.as_ref().map_or(Ok(()), PodCidrs::check)?;
+        if spec.block_release_delay_seconds == Some(0) {
+            let why = "a Node that is registered anew would find its blocks in other hands";
+            return Err(format!("spec.blockReleaseDelaySeconds: 0 is none; {why}"));
+        }
         if !(1..=128).contains(&multipath) {
             return Err(format!("spec.multipath: {multipath} is not 1 to 128"));
         }
@@ -162,6 +173,7 @@ impl TryFrom<Spec> for RoutingConfig {
             take_over: protocols.collect(),
             mass_removal_hold: seconds(spec.mass_removal_hold_seconds, MASS_REMOVAL_HOLD),
             empty_block: seconds(spec.empty_block_seconds, EMPTY_BLOCK),
+            block_release_delay: seconds(spec.block_release_delay_seconds, BLOCK_RELEASE_DELAY),
             timers: spec.timers,
             graceful_restart: spec.graceful_restart,
             reflectors: spec.reflectors,
@@ -186,6 +198,7 @@ impl RoutingConfig {
             "takeOverProtocols": protocols.collect::<Value>(),
             "massRemovalHoldSeconds": self.mass_removal_hold.as_secs(),
             "emptyBlockSeconds": self.empty_block.as_secs(),
+            "blockReleaseDelaySeconds": self.block_release_delay.as_secs(),
             "timers": self.timers,
             "gracefulRestart": self.graceful_restart,
             "reflectors": self.reflectors,

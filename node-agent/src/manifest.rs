@@ -143,7 +143,7 @@ pub fn manifest(object: Object) -> Value {
 }
 
 /// RFC 7396, without its removals.
-fn merge(into: &mut Value, from: Value) {
+pub(crate) fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
@@ -154,7 +154,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-fn value(text: &str) -> Result<Value, Invalid> {
+pub(crate) fn value(text: &str) -> Result<Value, Invalid> {
     let value: Value = serde_saphyr::from_str(text)
         .map_err(|error| Invalid(format!("no YAML: {}", one_line(&error.to_string()))))?;
     match value {

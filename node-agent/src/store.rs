@@ -3,6 +3,7 @@
 //! A store says what is so; it never decides. Whatever it says twice, or late, does no harm: the
 //! index it feeds keeps the last word on each name.
 
+mod custody;
 mod directory;
 mod kubernetes;
 mod scan;
