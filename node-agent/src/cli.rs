@@ -50,9 +50,9 @@ pub enum Command {
 /// How to run.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Directory of cluster objects: KIND/NAME.yaml
-    #[arg(long, value_name = "DIR", env = "GINGHAM_CLUSTER_DIR")]
-    pub cluster_dir: PathBuf,
+    /// Where the cluster's objects are.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// Name of this node's Node object
     #[arg(long, value_name = "NAME", env = "GINGHAM_NODE")]
     pub node: NodeName,
@@ -100,6 +100,31 @@ pub struct Run {
         env = "GINGHAM_LOG_LEVEL"
     )]
     pub log_level: LevelFilter,
+}
+
+/// Where the cluster's objects are: in files, or behind an API server. Without any of these: behind
+/// the API server of the cluster this pod runs in.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// Directory of cluster objects, KIND/NAME.yaml, instead of an API server
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "GINGHAM_CLUSTER_DIR",
+        conflicts_with_all = ["kubeconfig", "api_server"]
+    )]
+    pub cluster_dir: Option<PathBuf>,
+    /// How to reach the API server; without it by the service account of the pod
+    #[arg(long, value_name = "FILE", env = "GINGHAM_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Where the API server is, such as https://10.0.0.1:6443; agents have to reach it before
+    /// Services work
+    #[arg(long, value_name = "URL", env = "GINGHAM_API_SERVER")]
+    pub api_server: Option<String>,
+    /// Where the agents' Secrets and Leases are; by default the namespace of the service account,
+    /// else gingham-system
+    #[arg(long, value_name = "NAME", env = "GINGHAM_NAMESPACE")]
+    pub namespace: Option<String>,
 }
 
 /// Form of the log.

@@ -11,6 +11,7 @@ use gingham_agent::cli::{
 };
 use gingham_agent::status::{Confirmed, Paths, Rehearsal};
 use gingham_agent::store::Directory;
+use gingham_agent::store::kubernetes::{Access, Kubernetes};
 use gingham_agent::{client, crd, table};
 use gingham_model::Prefix;
 use serde::Serialize;
@@ -80,7 +81,7 @@ async fn run(command: Run) -> Result<()> {
         tracing::info!(signal = name, "stopping; routes stay");
         stopped.cancel();
     });
-    let store = Directory::new(&command.cluster_dir, &command.node, &command.secrets_dir);
+    let cluster = command.cluster;
     let config = Config {
         node: command.node,
         run_dir: command.run_dir,
@@ -89,6 +90,16 @@ async fn run(command: Run) -> Result<()> {
         debug: command.debug_listen,
         metrics: command.metrics_listen,
     };
+    if let Some(dir) = cluster.cluster_dir {
+        let store = Directory::new(&dir, &config.node, &command.secrets_dir);
+        return Ok(agent::run(config, store, stop).await?);
+    }
+    let access = Access {
+        kubeconfig: cluster.kubeconfig,
+        api_server: cluster.api_server,
+        namespace: cluster.namespace,
+    };
+    let store = Kubernetes::open(&access, &config.node)?;
     Ok(agent::run(config, store, stop).await?)
 }
 

@@ -1,7 +1,7 @@
 //! The cluster objects the agent reads, as values: what is left of a Kubernetes object once it has
 //! been checked.
 
-mod node;
+pub(crate) mod node;
 mod peer;
 
 pub use node::{Condition, Node};

@@ -5,7 +5,7 @@
 
 mod custody;
 mod directory;
-mod kubernetes;
+pub mod kubernetes;
 mod scan;
 mod watch;
 
@@ -117,7 +117,7 @@ pub enum StoreError {
         node: String,
     },
     /// The API server refused, or could not be asked.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", kubernetes::plain(source))]
     Api {
         /// The operation and its object.
         what: String,
@@ -180,9 +180,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         block: &Block,
     ) -> impl Future<Output = Result<Release, StoreError>> + Send + 'static;
 
-    /// This node stands in `zone`: of the blocks only those of that zone, and its own, are to be
-    /// told. Those told before that are neither are said to be gone once the others are known.
-    fn select(&self, zone: Option<&Zone>);
+    /// This node stands in `zone`, which the label `label` tells of each node: of the blocks only
+    /// those of that zone, and its own, are to be told. Those told before that are neither are said
+    /// to be gone once the others are known.
+    fn select(&self, zone: Option<&Zone>, label: &str);
 
     /// Tells the Nodes that the label `label` puts into `zone`, for as long as somebody listens.
     fn members(

@@ -236,7 +236,8 @@ impl<S: Store> Agent<S> {
         if self.cluster.believed() != zone.as_ref() {
             Arc::make_mut(&mut self.cluster).believe(zone);
         }
-        self.store.select(self.cluster.believed());
+        let label = self.cluster.config().zone_label;
+        self.store.select(self.cluster.believed(), &label);
     }
 
     /// Looks at the kernel and sets it right. Says how far it looked, and whether all went well.

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 
 /// Labels that make a node a reflector of its zone, whatever their value. A kubelet can give
 /// itself neither.
-const REFLECTOR: [&str; 2] = [
+pub(crate) const REFLECTOR: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
     "node-restriction.kubernetes.io/gingham-reflector",
 ];
 
 /// The label of an ingress node, whatever its value.
-const INGRESS: &str = "node-restriction.kubernetes.io/gingham-ingress";
+pub(crate) const INGRESS: &str = "node-restriction.kubernetes.io/gingham-ingress";
 
 /// A Node.
 #[derive(Clone, Debug, PartialEq, Eq)]

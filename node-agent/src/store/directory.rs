@@ -9,6 +9,7 @@ mod watching;
 use super::{Claim, Event, Inspected, Member, MemberEvent, Release, Store, StoreError};
 use crate::bgp::keys::Keys;
 use crate::report::Report;
+pub(super) use blocks::kept;
 use files::blocking;
 use gingham_model::{Block, NodeName, Prefix, SecretName, Zone};
 use std::collections::BTreeSet;
@@ -79,7 +80,7 @@ impl Store for Directory {
     }
 
     /// A directory is small enough to be told whole.
-    fn select(&self, _zone: Option<&Zone>) {}
+    fn select(&self, _zone: Option<&Zone>, _label: &str) {}
 
     fn members(
         &self,

@@ -1,11 +1,15 @@
 //! The store of a Kubernetes cluster: its API server.
 
 mod blocks;
+mod client;
 mod custody;
 mod keys;
 mod lease;
 mod report;
-mod watching;
+pub mod watching;
+
+pub(super) use client::plain;
+pub use client::{Access, AccessError};
 
 use super::{Claim, Event, Inspected, Member, MemberEvent, Release, Store, StoreError};
 use crate::bgp::keys::Keys;
@@ -24,17 +28,33 @@ pub struct Kubernetes {
     me: NodeName,
     /// Where Secrets and Leases are.
     namespace: String,
-    zone: watch::Sender<Option<Zone>>,
+    place: watch::Sender<Option<Place>>,
+}
+
+/// Where this node stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    zone: Zone,
+    /// The key of the label that says a node's zone.
+    label: String,
 }
 
 impl Kubernetes {
+    /// The store `access` leads to, as node `me` needs it. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// Where there is no way to an API server.
+    pub fn open(access: &Access, me: &NodeName) -> Result<Self, AccessError> {
+        Ok(Self::new(access.client()?, me, &access.namespace()))
+    }
+
     /// The store `client` reaches, as node `me` needs it. Nothing is asked yet.
     pub fn new(client: Client, me: &NodeName, namespace: &str) -> Self {
         Kubernetes {
             client,
             me: me.clone(),
             namespace: namespace.to_owned(),
-            zone: watch::Sender::new(None),
+            place: watch::Sender::new(None),
         }
     }
 }
@@ -70,10 +90,14 @@ impl Store for Kubernetes {
         blocks::release(self.client.clone(), block.clone())
     }
 
-    fn select(&self, zone: Option<&Zone>) {
-        self.zone.send_if_modified(|selected| {
-            let changed = selected.as_ref() != zone;
-            *selected = zone.cloned();
+    fn select(&self, zone: Option<&Zone>, label: &str) {
+        let place = zone.map(|zone| Place {
+            zone: zone.clone(),
+            label: label.to_owned(),
+        });
+        self.place.send_if_modified(|selected| {
+            let changed = *selected != place;
+            *selected = place;
             changed
         });
     }

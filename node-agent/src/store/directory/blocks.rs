@@ -67,7 +67,7 @@ impl Directory {
 }
 
 /// Why `there` is not the block to be released; `None` if it is.
-fn kept(there: &Block, block: &Block) -> Option<String> {
+pub(in crate::store) fn kept(there: &Block, block: &Block) -> Option<String> {
     if there.node != block.node || there.node_uid != block.node_uid {
         let (node, uid) = (&there.node, &there.node_uid);
         return Some(format!("is in the hands of node {node} ({uid}) now"));

@@ -1,17 +1,173 @@
 //! Blocks of this node: claimed by creation, rewritten, given back.
+//!
+//! The API server lets one name be created once: that is the claim. Whoever's answer was lost asks
+//! again, is told that the name exists, and finds his own block under it.
 
+use super::client::{refused, within};
+use crate::manifest;
+use crate::objects::{Kind, Object};
+use crate::store::directory::kept;
 use crate::store::{Claim, Release, StoreError};
 use gingham_model::Block;
-use kube::Client;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::core::{ApiResource, DynamicObject, ObjectMeta, TypeMeta};
+use kube::{Client, Error};
+use serde_json::{Value, json};
 
-pub(super) async fn claim(_client: Client, _block: Block) -> Result<Claim, StoreError> {
-    Err(StoreError::Invalid("not there yet".to_owned()))
+/// How often somebody else may be faster with the same object.
+const ATTEMPTS: usize = 4;
+
+/// The API of Blocks.
+pub(super) fn api(client: Client) -> Api<DynamicObject> {
+    let (group, version) = Kind::Block
+        .api_version()
+        .split_once('/')
+        .unwrap_or_default();
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: Kind::Block.api_version().to_owned(),
+        kind: Kind::Block.to_string(),
+        plural: Kind::Block.plural().to_owned(),
+    };
+    Api::all_with(client, &resource)
 }
 
-pub(super) async fn update(_client: Client, _block: Block) -> Result<(), StoreError> {
-    Err(StoreError::Invalid("not there yet".to_owned()))
+/// The Block an object is.
+pub(super) fn block(object: &DynamicObject) -> Result<Block, StoreError> {
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let invalid = |why: String| StoreError::Invalid(format!("Block {name}: {why}"));
+    let parsed = manifest::of_value(&json!(object));
+    match parsed.map_err(|(_, why)| invalid(why.to_string()))?.object {
+        Object::Block(block) => Ok(block),
+        _ => Err(invalid("is no Block".into())),
+    }
 }
 
-pub(super) async fn release(_client: Client, _block: Block) -> Result<Release, StoreError> {
-    Err(StoreError::Invalid("not there yet".to_owned()))
+pub(super) async fn claim(client: Client, block: Block) -> Result<Claim, StoreError> {
+    let what = format!("claim Block {}", Block::object_name(block.cidr));
+    within(&what, claim_now(&what, api(client), &block)).await
+}
+
+async fn claim_now(
+    what: &str,
+    api: Api<DynamicObject>,
+    wanted: &Block,
+) -> Result<Claim, StoreError> {
+    let name = Block::object_name(wanted.cidr);
+    let mut object = DynamicObject {
+        types: Some(TypeMeta {
+            api_version: Kind::Block.api_version().to_owned(),
+            kind: Kind::Block.to_string(),
+        }),
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            ..ObjectMeta::default()
+        },
+        data: json!({}),
+    };
+    write_spec(&mut object, wanted);
+    for _ in 0..ATTEMPTS {
+        match api.create(&PostParams::default(), &object).await {
+            Ok(_) => return Ok(Claim::Ours),
+            Err(Error::Api(status)) if status.is_already_exists() => {}
+            Err(error) => return Err(refused(what, error)),
+        }
+        // It may be gone again; then it can be had.
+        let there = api.get_opt(&name).await;
+        if let Some(there) = there.map_err(|error| refused(what, error))? {
+            let there = block(&there)?;
+            let ours = there.node == wanted.node && there.node_uid == wanted.node_uid;
+            return Ok(if ours {
+                Claim::Ours
+            } else {
+                Claim::Taken(there)
+            });
+        }
+    }
+    let comes_and_goes = "is created and deleted all the time";
+    Err(StoreError::Invalid(format!(
+        "Block {name}: {comes_and_goes}"
+    )))
+}
+
+pub(super) async fn update(client: Client, block: Block) -> Result<(), StoreError> {
+    let what = format!("update Block {}", Block::object_name(block.cidr));
+    within(&what, update_now(&what, api(client), &block)).await
+}
+
+async fn update_now(what: &str, api: Api<DynamicObject>, wanted: &Block) -> Result<(), StoreError> {
+    let name = Block::object_name(wanted.cidr);
+    let mut attempt = 1;
+    loop {
+        let mut object = api.get(&name).await.map_err(|error| refused(what, error))?;
+        let there = block(&object)?;
+        if there.node != wanted.node {
+            let node = there.node.to_string();
+            return Err(StoreError::Lost { name, node });
+        }
+        write_spec(&mut object, wanted);
+        // The version that was read goes with it: what came in between is not undone.
+        match api.replace(&name, &PostParams::default(), &object).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Api(status)) if status.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(refused(what, error)),
+        }
+    }
+}
+
+pub(super) async fn release(client: Client, block: Block) -> Result<Release, StoreError> {
+    let what = format!("release Block {}", Block::object_name(block.cidr));
+    within(&what, release_now(&what, api(client), &block)).await
+}
+
+async fn release_now(
+    what: &str,
+    api: Api<DynamicObject>,
+    wanted: &Block,
+) -> Result<Release, StoreError> {
+    let name = Block::object_name(wanted.cidr);
+    let there = api.get_opt(&name).await;
+    let Some(there) = there.map_err(|error| refused(what, error))? else {
+        return Ok(Release::Gone);
+    };
+    if let Some(why) = kept(&block(&there)?, wanted) {
+        return Ok(Release::Kept(why));
+    }
+    delete(what, &api, &there).await
+}
+
+/// Deletes an object, if it still is as it was read.
+pub(super) async fn delete(
+    what: &str,
+    api: &Api<DynamicObject>,
+    seen: &DynamicObject,
+) -> Result<Release, StoreError> {
+    let seen_as = DeleteParams {
+        preconditions: Some(Preconditions {
+            resource_version: seen.metadata.resource_version.clone(),
+            uid: seen.metadata.uid.clone(),
+        }),
+        ..DeleteParams::default()
+    };
+    let name = seen.metadata.name.as_deref().unwrap_or_default();
+    match api.delete(name, &seen_as).await {
+        Ok(_) => Ok(Release::Done),
+        Err(Error::Api(status)) if status.is_not_found() => Ok(Release::Gone),
+        Err(Error::Api(status)) if status.is_conflict() => {
+            Ok(Release::Kept("was rewritten at the same time".to_owned()))
+        }
+        Err(error) => Err(refused(what, error)),
+    }
+}
+
+/// Puts the `spec` of a block into its object. What this version does not know stays.
+fn write_spec(object: &mut DynamicObject, block: &Block) {
+    let (Value::Object(fields), Some(data)) = (json!(block), object.data.as_object_mut()) else {
+        return;
+    };
+    let spec = data.entry("spec").or_insert_with(|| json!({}));
+    if let Some(spec) = spec.as_object_mut() {
+        spec.extend(fields);
+    }
 }
