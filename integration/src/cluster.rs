@@ -7,7 +7,7 @@ use gingham_model::{Block, BlockSize, BlockState, CidrState, Family, PoolCidr, P
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The API group and version of Gingham's own kinds.
 const API_VERSION: &str = "gingham.dev/v1alpha1";
@@ -29,28 +29,39 @@ pub struct Object {
 /// # Errors
 /// A node whose zone the topology lacks.
 pub fn objects(topology: &Topology) -> Result<Vec<Object>> {
-    let mut objects = vec![routing_config(topology)];
-    objects.extend(cores(topology));
-    for zone in &topology.zones {
-        objects.push(zone_pool(zone)?);
-    }
+    let mut objects = shared(topology)?;
     for node in topology.nodes() {
         objects.extend(objects_of(topology, node)?);
     }
     Ok(objects)
 }
 
+/// The objects that are no node's.
+pub(crate) fn shared(topology: &Topology) -> Result<Vec<Object>> {
+    let mut objects = vec![routing_config(topology)];
+    objects.extend(cores(topology));
+    for zone in &topology.zones {
+        objects.push(zone_pool(zone)?);
+    }
+    Ok(objects)
+}
+
 /// A node's own objects: its Node, and the blocks it has before its agent starts.
-pub(crate) fn objects_of(topology: &Topology, node: &NodePlan) -> Result<Vec<Object>> {
+fn objects_of(topology: &Topology, node: &NodePlan) -> Result<Vec<Object>> {
+    let mut objects = vec![node_object(node)];
+    objects.extend(blocks_of(topology, node)?);
+    Ok(objects)
+}
+
+/// The blocks that a node has before its agent starts.
+pub(crate) fn blocks_of(topology: &Topology, node: &NodePlan) -> Result<Vec<Object>> {
     let zone = topology
         .zones
         .iter()
         .find(|zone| zone.name == node.zone)
         .with_context(|| format!("node {}: no zone {}", node.name, node.zone))?;
-    let blocks = node.blocks.iter().map(|cidr| block(*cidr, node, zone));
-    std::iter::once(Ok(node_object(node)))
-        .chain(blocks)
-        .collect()
+    let blocks = node.blocks.iter();
+    blocks.map(|cidr| block(*cidr, node, zone)).collect()
 }
 
 /// The folders of the kinds. An empty one says that there is no such object; one that is missing,
@@ -63,6 +74,40 @@ pub const FOLDERS: [&str; 6] = [
     "bgppeers",
     "routefilters",
 ];
+/// The kinds, in the order of their folders.
+const KINDS: [&str; 6] = [
+    "Node",
+    "ZonePool",
+    "Block",
+    "RoutingConfig",
+    "BGPPeer",
+    "RouteFilter",
+];
+
+/// The folder of a kind.
+///
+/// # Errors
+/// No agent reads objects of that kind.
+pub fn folder_of(kind: &str) -> Result<&'static str> {
+    let found = KINDS.iter().position(|known| *known == kind);
+    let folder = found.and_then(|at| FOLDERS.get(at)).copied();
+    folder.with_context(|| format!("no agent reads objects of kind {kind:?}"))
+}
+
+/// The kind whose folder it is.
+///
+/// # Errors
+/// It is no such folder.
+pub fn kind_of(folder: &str) -> Result<&'static str> {
+    let found = FOLDERS.iter().position(|known| *known == folder);
+    let kind = found.and_then(|at| KINDS.get(at)).copied();
+    kind.with_context(|| format!("no folder of objects: {folder:?}"))
+}
+
+/// The file of an object below `dir`.
+pub fn file(dir: &Path, folder: &str, name: &str) -> PathBuf {
+    dir.join(folder).join(format!("{name}.yaml"))
+}
 
 /// Writes the objects below `dir`, each at once for who reads meanwhile.
 ///
@@ -73,23 +118,11 @@ pub fn write(dir: &Path, objects: &[Object]) -> Result<()> {
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     }
     for Object { folder, name, body } in objects {
-        let file = dir.join(folder).join(format!("{name}.yaml"));
+        let file = file(dir, folder, name);
         let text = serde_saphyr::to_string(body).with_context(|| format!("object {name}"))?;
         let draft = file.with_extension("new");
         let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &file));
         written.with_context(|| format!("writing {}", file.display()))?;
-    }
-    Ok(())
-}
-
-/// Removes the objects below `dir`.
-///
-/// # Errors
-/// The file that could not be removed.
-pub(crate) fn remove(dir: &Path, objects: &[Object]) -> Result<()> {
-    for Object { folder, name, .. } in objects {
-        let file = dir.join(folder).join(format!("{name}.yaml"));
-        fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::map;
 use crate::standing::{start_agents, start_routers};
 use anyhow::{Context, Result, ensure};
 use gingham_integration::topology::{self, Cores, Zones};
-use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report};
+use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report, Store};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let lab = Lab::up(Plan {
         topology: topology::reference(Zones::Three, Cores::One)?,
         binaries: Binaries::locate()?,
+        store: Store::Directory,
         lifetime: Lifetime::Scoped,
         progress,
     })?;

@@ -15,6 +15,7 @@ mod client;
 mod identity;
 mod kinds;
 mod pki;
+mod put;
 mod relay;
 mod server;
 

@@ -1,6 +1,10 @@
 //! A lab: bringing a topology up, finding one that stands, taking it down.
 
 mod change;
+mod objects;
+mod store;
+
+pub use store::Store;
 
 use crate::binaries::Binaries;
 use crate::cluster;
@@ -13,11 +17,12 @@ use crate::router::Router;
 use crate::state::{State, StateDir};
 use crate::topology::{BoxPlan, Role, Topology};
 use crate::wiring::{self, Batch};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use store::Objects;
 use tempfile::TempDir;
 
 /// How long a lab stands.
@@ -37,6 +42,8 @@ pub struct Plan {
     pub topology: Topology,
     /// The executables.
     pub binaries: Binaries,
+    /// Where its cluster objects are.
+    pub store: Store,
     /// How long it stands.
     pub lifetime: Lifetime,
     /// Where progress goes.
@@ -49,9 +56,16 @@ impl Plan {
         Plan {
             topology,
             binaries,
+            store: Store::Directory,
             lifetime: Lifetime::Scoped,
             progress: Progress::silent(),
         }
+    }
+
+    /// The same lab with its cluster objects elsewhere.
+    #[must_use]
+    pub fn on(self, store: Store) -> Self {
+        Plan { store, ..self }
     }
 }
 
@@ -61,6 +75,7 @@ pub struct Lab {
     topology: Topology,
     binaries: Binaries,
     boxes: BTreeMap<String, LabBox>,
+    objects: Objects,
     files: Files,
     /// Ends the boxes of a scoped lab.
     lifelines: Vec<Lifeline>,
@@ -93,6 +108,9 @@ impl Lab {
         preflight::check_daemons(&plan.topology)?;
         let files = match plan.lifetime {
             Lifetime::Detached(folder) => {
+                if plan.store == Store::Kubernetes {
+                    bail!("a lab with an API server ends with the process that made it");
+                }
                 folder.clear()?;
                 Files::Detached(folder)
             }
@@ -107,6 +125,7 @@ impl Lab {
             topology: plan.topology,
             binaries: plan.binaries,
             boxes: BTreeMap::new(),
+            objects: Objects::open(plan.store, &cluster_dir(files.path()))?,
             files,
             lifelines: Vec::new(),
         };
@@ -115,6 +134,7 @@ impl Lab {
         plan.progress
             .say("lab", &format!("{} boxes stand", lab.boxes.len()));
         lab.wire(plan.progress)?;
+        lab.connect_nodes()?;
         lab.equip_nodes()?;
         lab.routers().iter().try_for_each(Router::equip)?;
         lab.settle()?;
@@ -139,6 +159,7 @@ impl Lab {
             topology: state.topology,
             binaries: state.binaries,
             boxes,
+            objects: Objects::Directory(cluster_dir(folder.path())),
             files: Files::Detached(folder.clone()),
             lifelines: Vec::new(),
         }))
@@ -149,9 +170,10 @@ impl Lab {
         &self.topology
     }
 
-    /// The directory of cluster objects, which the boxes see as `/run/cluster`.
+    /// The directory of cluster objects, which the boxes see as `/run/cluster`. Empty when the objects
+    /// are elsewhere.
     pub fn cluster_dir(&self) -> PathBuf {
-        self.files.path().join("cluster")
+        cluster_dir(self.files.path())
     }
 
     /// All boxes, by name.
@@ -181,7 +203,13 @@ impl Lab {
             .nodes()
             .find(|node| node.name.as_str() == name);
         let plan = plan.with_context(|| format!("box {name} is no node"))?;
-        Ok(Node::new(host.clone(), plan.clone(), self.binaries.clone()))
+        let access = self.objects.access(name);
+        Ok(Node::new(
+            host.clone(),
+            plan.clone(),
+            self.binaries.clone(),
+            access,
+        ))
     }
 
     /// All nodes, in the order of the topology.
@@ -268,10 +296,13 @@ impl Lab {
         self.boxes.values().try_for_each(LabBox::kill)
     }
 
-    fn write_cluster(&self) -> Result<()> {
+    fn write_cluster(&mut self) -> Result<()> {
         let logs = self.files.path().join("logs");
         fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
-        cluster::write(&self.cluster_dir(), &cluster::objects(&self.topology)?)
+        self.put_all(&cluster::shared(&self.topology)?)?;
+        let nodes = self.topology.nodes().map(|node| node.name.to_string());
+        let nodes: Vec<String> = nodes.collect();
+        nodes.iter().try_for_each(|name| self.register(name))
     }
 
     /// All at once, because each mostly waits for the kernel.
@@ -360,6 +391,10 @@ impl Drop for Lab {
             let _ = self.end();
         }
     }
+}
+
+fn cluster_dir(files: &Path) -> PathBuf {
+    files.join("cluster")
 }
 
 fn tools(binaries: &Binaries, files: &Path) -> Tools {

@@ -50,7 +50,7 @@ pub use check::{Check, Report};
 pub use cni::{Attachment, CniCall, CniOutcome};
 pub use eventually::eventually;
 pub use exec::{Exec, Output};
-pub use lab::{Lab, Lifetime, Plan};
+pub use lab::{Lab, Lifetime, Plan, Store};
 pub use lab_box::LabBox;
 pub use node::{CNI_BIN_DIR, CONFLIST, Node};
 pub use ping::PingResult;

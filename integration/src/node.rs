@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The name of the agent's process and of its log.
@@ -32,14 +32,25 @@ pub struct Node {
     host: LabBox,
     plan: NodePlan,
     binaries: Binaries,
+    access: Access,
+}
+
+/// How the agent of a node gets at the cluster objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// They are in a directory, the same in every box.
+    Directory,
+    /// An API server has them; this file says where it is and who asks.
+    Kubeconfig(PathBuf),
 }
 
 impl Node {
-    pub(crate) fn new(host: LabBox, plan: NodePlan, binaries: Binaries) -> Self {
+    pub(crate) fn new(host: LabBox, plan: NodePlan, binaries: Binaries, access: Access) -> Self {
         Node {
             host,
             plan,
             binaries,
+            access,
         }
     }
 
@@ -102,11 +113,31 @@ impl Node {
                 agent.id.pid
             );
         }
-        let agent = self.agent_executable()?;
-        let arguments = ["run", "--cluster-dir", CLUSTER_DIR, "--node", self.name()];
-        self.host
-            .spawn(AGENT, &[&[agent.as_str()], &arguments[..]].concat())?;
+        let words = self.agent_command_line()?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.host.spawn(AGENT, &words)?;
         Ok(())
+    }
+
+    /// What [`Node::start_agent`] runs.
+    ///
+    /// # Errors
+    /// The lab was brought up without the agent.
+    pub fn agent_command_line(&self) -> Result<Vec<String>> {
+        let (option, path) = match &self.access {
+            Access::Directory => ("--cluster-dir", CLUSTER_DIR.to_owned()),
+            Access::Kubeconfig(path) => ("--kubeconfig", path.display().to_string()),
+        };
+        let agent = self.agent_executable()?;
+        let name = self.name().to_owned();
+        Ok(vec![
+            agent,
+            "run".into(),
+            option.into(),
+            path,
+            "--node".into(),
+            name,
+        ])
     }
 
     /// The running agent, whoever started it; `None` when there is none.

@@ -4,8 +4,8 @@ use crate::cli::{Format, print, print_json};
 use anyhow::{Context, Result, bail};
 use gingham_integration::topology::{self, Cores, Daemon, Neighbour, Zones};
 use gingham_integration::{
-    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, Report, Router, StateDir, preflight,
-    tables,
+    Binaries, Lab, LabBox, Lifetime, Node, Plan, Progress, Report, Router, StateDir, Store,
+    preflight, tables,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -58,6 +58,7 @@ pub(crate) fn up(dir: &Path, agents: Agents) -> Result<()> {
             // Pods and agents by hand work all the same when the executables are there.
             Agents::None => Binaries::locate().or_else(|_| Binaries::lab_only())?,
         },
+        store: Store::Directory,
         lifetime: Lifetime::Detached(folder),
         progress,
     })?;

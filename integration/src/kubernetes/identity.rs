@@ -41,11 +41,16 @@ impl Api {
             }],
             "current-context": "lab",
         });
-        let path = self.server.path(&format!("{name}.kubeconfig"));
+        let path = self.kubeconfig_file(name);
         for (path, text) in [(&token_file, token.to_owned()), (&path, config.to_string())] {
             fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(path)
+    }
+
+    /// The kubeconfig file called `name`.
+    pub fn kubeconfig_file(&self, name: &str) -> PathBuf {
+        self.server.path(&format!("{name}.kubeconfig"))
     }
 
     /// Where the token of the kubeconfig called `name` lies.

@@ -30,10 +30,10 @@ impl Lab {
         if self.binaries.gingham.is_some() {
             node.equip()?;
         }
-        let objects = cluster::objects_of(&self.topology, node.plan())?;
-        cluster::write(&self.cluster_dir(), &objects)?;
+        self.register(node.name())?;
+        self.objects.connect(node.host(), node.plan())?;
         self.settle()?;
-        Ok(node)
+        self.node(node.name())
     }
 
     /// Removes a node for good: the power plug, then its Node and Block objects.
@@ -42,9 +42,12 @@ impl Lab {
     /// No such node, or one of these does not go.
     pub fn remove_node(&mut self, name: &str) -> Result<()> {
         let node = self.node(name)?;
-        let objects = cluster::objects_of(&self.topology, node.plan())?;
+        let blocks = cluster::blocks_of(&self.topology, node.plan())?;
         node.host().kill()?;
-        cluster::remove(&self.cluster_dir(), &objects)?;
+        self.remove("nodes", name)?;
+        for block in blocks {
+            self.remove(block.folder, &block.name)?;
+        }
         self.topology.remove(name)?;
         self.boxes.remove(name);
         self.settle()
@@ -71,7 +74,7 @@ impl Lab {
         lines.extend(wiring::restored(&plan, UPLINK));
         self.run(name, lines)?;
         let object = cluster::node_object(self.node(name)?.plan());
-        cluster::write(&self.cluster_dir(), &[object])?;
+        self.put(&object.body)?;
         self.settle()
     }
 
