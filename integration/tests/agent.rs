@@ -1,4 +1,5 @@
-//! The agent keeps the routes of its node true, and says why when it does not.
+//! The agent keeps the routes of its node true, and says why when it does not. On both stores, but for
+//! objects that are wrong: an API server refuses them before any agent sees them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,25 +9,34 @@
 mod world;
 
 use anyhow::ensure;
+use gingham_integration::{Store, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::fs;
 use world::{
-    Wanted, block, block_name, edit, file, one_zone, routes, says, start_agents, up, wait,
+    Wanted, block, edit, file, get, one_zone, put, rewritten, routes, says, start_agents, up, wait,
     wait_for_route, wait_for_status, without_agents, write,
 };
 
-#[test]
-fn nothing_is_removed_before_every_source_is_known() {
-    let lab = up(one_zone());
+on_both_stores! {
+    nothing_is_removed_before_every_source_is_known,
+    a_block_that_goes_while_the_agent_is_down_is_removed_when_it_is_back,
+    routes_follow_the_blocks_of_the_zone,
+    foreign_routes_are_never_touched,
+    forwarding_is_switched_on_and_router_advertisements_still_count,
+    what_the_node_lacks_is_said_and_the_plugin_says_it_too,
+    probes_and_documents_answer_over_http,
+    an_agent_ends_when_its_run_directory_is_taken_away_and_is_alone_in_it,
+}
+
+fn nothing_is_removed_before_every_source_is_known(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let before = routes(&node, 201);
     assert_eq!(before.len(), 2);
 
     node.stop_agent(Signal::SIGKILL).unwrap();
-    let blocks = lab.cluster_dir().join("blocks");
-    let away = lab.cluster_dir().join("blocks.away");
-    fs::rename(&blocks, &away).unwrap();
+    lab.hide_store().unwrap();
     node.start_agent().unwrap();
     let status = wait_for_status(&node, "a look without blocks", |status| {
         status["ready"] == json!(false) && status["round"]["number"].as_u64() > Some(0)
@@ -35,29 +45,27 @@ fn nothing_is_removed_before_every_source_is_known() {
     assert!(says(&status["removalsHeld"], &["blocks"]), "{status:#}");
     assert_eq!(routes(&node, 201), before);
 
-    fs::rename(&away, &blocks).unwrap();
+    lab.show_store().unwrap();
     node.wait_ready(world::PATIENCE).unwrap();
     assert_eq!(routes(&node, 201), before);
 }
 
-#[test]
-fn a_block_that_goes_while_the_agent_is_down_is_removed_when_it_is_back() {
-    let lab = up(one_zone());
+fn a_block_that_goes_while_the_agent_is_down_is_removed_when_it_is_back(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     node.stop_agent(Signal::SIGTERM).unwrap();
-    fs::remove_file(file(&lab, "blocks", "10-101-22-0-24")).unwrap();
+    lab.remove("blocks", "10-101-22-0-24").unwrap();
     node.start_agent().unwrap();
     wait_for_route(&node, 201, "10.101.22.0/24", Wanted::Absent);
     wait_for_route(&node, 201, "fd00:101:0:22::/64", Wanted::Present);
 }
 
-#[test]
-fn routes_follow_the_blocks_of_the_zone() {
-    let lab = up(one_zone());
+fn routes_follow_the_blocks_of_the_zone(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let put = |prefix: &str, zone: &str, via: &str| {
         let text = block(prefix, "z1w9", via).replace("zone: z1", &format!("zone: {zone}"));
-        write(&file(&lab, "blocks", &block_name(prefix)), &text);
+        put(&lab, &text);
     };
     put("10.101.99.0/24", "z1", "10.1.0.99");
     wait_for_route(&node, 201, "10.101.99.0/24", Wanted::Present);
@@ -92,7 +100,7 @@ fn routes_follow_the_blocks_of_the_zone() {
 
 #[test]
 fn a_bad_object_is_refused_by_name_and_the_last_valid_one_stays() {
-    let lab = up(one_zone());
+    let lab = up(Store::Directory, one_zone());
     let node = lab.node("z1w1").unwrap();
     let path = file(&lab, "blocks", "10-101-22-0-24");
     let good = fs::read_to_string(&path).unwrap();
@@ -171,9 +179,8 @@ fn a_bad_object_is_refused_by_name_and_the_last_valid_one_stays() {
     });
 }
 
-#[test]
-fn foreign_routes_are_never_touched() {
-    let lab = without_agents(one_zone());
+fn foreign_routes_are_never_touched(store: Store) {
+    let lab = without_agents(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let foreign = [
         "10.101.22.0/24 via 10.1.0.1 dev eth0 proto static metric 12",
@@ -209,9 +216,8 @@ fn foreign_routes_are_never_touched() {
     wait_for_route(&node, 201, "fd00:101:0:22::/64", Wanted::Present);
 }
 
-#[test]
-fn forwarding_is_switched_on_and_router_advertisements_still_count() {
-    let lab = without_agents(one_zone());
+fn forwarding_is_switched_on_and_router_advertisements_still_count(store: Store) {
+    let lab = without_agents(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let sysctl = |name: &str| {
         node.exec(&["cat", &format!("/proc/sys/net/{name}")])
@@ -225,13 +231,11 @@ fn forwarding_is_switched_on_and_router_advertisements_still_count() {
     assert_eq!(sysctl("ipv6/conf/eth0/accept_ra"), "2\n");
 }
 
-#[test]
-fn what_the_node_lacks_is_said_and_the_plugin_says_it_too() {
-    let lab = without_agents(one_zone());
+fn what_the_node_lacks_is_said_and_the_plugin_says_it_too(store: Store) {
+    let lab = without_agents(store, one_zone());
     let node = lab.node("z1w1").unwrap();
-    let path = file(&lab, "nodes", "z1w1");
-    let object = fs::read_to_string(&path).unwrap();
-    fs::remove_file(&path).unwrap();
+    let object = get(&lab, "nodes", "z1w1");
+    lab.remove("nodes", "z1w1").unwrap();
     node.start_agent().unwrap();
     wait_for_status(&node, "no Node", |status| {
         says(&status["reasons"], &["Node z1w1"])
@@ -252,22 +256,19 @@ fn what_the_node_lacks_is_said_and_the_plugin_says_it_too() {
     let add = node.add_pod("p").unwrap_err();
     assert!(format!("{add:#}").contains("\"code\":11"), "{add:#}");
 
-    write(
-        &path,
-        &object.replace("topology.kubernetes.io/zone", "example.com/zone"),
-    );
+    let unzoned = rewritten(&object, "topology.kubernetes.io/zone", "example.com/zone");
+    lab.put(&unzoned).unwrap();
     wait_for_status(&node, "no zone", |status| {
         says(&status["reasons"], &["topology.kubernetes.io/zone"])
     });
-    write(&path, &object);
+    lab.put(&object).unwrap();
     node.wait_ready(world::PATIENCE).unwrap();
     assert_eq!(node.cni(&status).unwrap().stdout, "");
     node.add_pod("p").unwrap();
 }
 
-#[test]
-fn probes_and_documents_answer_over_http() {
-    let lab = up(one_zone());
+fn probes_and_documents_answer_over_http(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let get = |port: u16, path: &str| {
         let script = format!(
@@ -307,16 +308,12 @@ fn probes_and_documents_answer_over_http() {
     );
 }
 
-#[test]
-fn an_agent_ends_when_its_run_directory_is_taken_away_and_is_alone_in_it() {
-    let lab = up(one_zone());
+fn an_agent_ends_when_its_run_directory_is_taken_away_and_is_alone_in_it(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
-    let agent = lab_agent(&lab);
-    let second = ["run", "--cluster-dir", "/run/cluster", "--node", "z1w1"];
-    let second = node
-        .command(&[&[agent.as_str()], &second[..]].concat())
-        .output()
-        .unwrap();
+    let agent = node.agent_command_line().unwrap();
+    let second: Vec<&str> = agent.iter().map(String::as_str).collect();
+    let second = node.command(&second).output().unwrap();
     assert!(!second.status.success());
     let said = format!("{}{}", second.stdout, second.stderr);
     assert!(said.contains("/run/gingham"), "{said}");
@@ -327,19 +324,10 @@ fn an_agent_ends_when_its_run_directory_is_taken_away_and_is_alone_in_it() {
         Ok(())
     });
     assert_eq!(routes(&node, 201).len(), 2, "its routes stay");
-    let asked = node.command(&[&agent, "status"]).output().unwrap();
+    let asked = node.command(&[&agent[0], "status"]).output().unwrap();
     assert!(!asked.status.success());
     assert!(
         asked.stderr.contains("/run/gingham/agent.sock"),
         "{asked:?}"
     );
-}
-
-fn lab_agent(lab: &gingham_integration::Lab) -> String {
-    let node = lab.node("z1w1").unwrap();
-    let agent = node.agent().unwrap().unwrap();
-    fs::read_link(format!("/proc/{}/exe", agent.id.pid))
-        .unwrap()
-        .display()
-        .to_string()
 }

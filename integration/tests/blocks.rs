@@ -8,33 +8,30 @@
 mod world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::{Flow, Lab, Node, Traffic, eventually};
+use gingham_integration::{Flow, Lab, Node, Store, Traffic, eventually, on_both_stores};
 use gingham_model::{Block, BlockState, Family, Prefix};
 use serde_json::{Value, json};
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 use world::{
-    Wanted, file, one_zone, routes, start_agents, up, wait_for_route, wait_for_status,
-    without_agents, write,
+    Wanted, one_zone, routes, start_agents, up, wait_for_route, wait_for_status, without_agents,
 };
+
+on_both_stores! {
+    what_nobody_needs_is_given_back_and_nothing_that_is_in_use,
+    of_two_nodes_with_one_address_one_is_believed_until_they_agree,
+    a_block_that_takes_what_pods_cannot_have_is_refused_and_the_rest_is_installed,
+}
 
 /// Giving back takes 30 s at least, which is how long the plugin must know about it.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// More pods than a /28 has addresses to spare.
 const BURST: usize = 13;
 
-fn read(lab: &Lab, kind: &str, name: &str) -> Value {
-    let text = fs::read_to_string(file(lab, kind, name)).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
-}
-
 /// Changes the `spec` of an object.
-fn change(lab: &Lab, (kind, name): (&str, &str), with: impl FnOnce(&mut Value)) {
-    let mut object = read(lab, kind, name);
-    with(&mut object["spec"]);
-    // JSON is YAML.
-    write(&file(lab, kind, name), &object.to_string());
+fn change(lab: &Lab, object: (&str, &str), with: impl FnOnce(&mut Value)) {
+    world::change(lab, object, |object| with(&mut object["spec"]));
 }
 
 /// Writes a Block as the agent of `node` would.
@@ -55,21 +52,13 @@ fn put(lab: &Lab, prefix: &str, node: &str, via: &str) {
         "metadata": {"name": name},
         "spec": spec,
     });
-    write(&file(lab, "blocks", &name), &object.to_string());
+    lab.put(&object).unwrap();
 }
 
 /// The IPv4 blocks of a node, as the store has them.
 fn blocks_of(lab: &Lab, node: &str) -> Result<Vec<Prefix>> {
     let mut blocks = Vec::new();
-    for entry in fs::read_dir(lab.cluster_dir().join("blocks"))? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_none_or(|name| name.as_encoded_bytes()[0] == b'.');
-        if hidden || path.extension().is_none_or(|extension| extension != "yaml") {
-            continue;
-        }
-        let object: Value = serde_saphyr::from_str(&fs::read_to_string(path)?)?;
+    for object in lab.list("blocks")? {
         let block: Block = serde_json::from_value(object["spec"].clone())?;
         if block.node.as_str() == node && block.cidr.family() == Family::V4 {
             blocks.push(block.cidr);
@@ -100,11 +89,11 @@ fn wait_for_blocks(
 }
 
 /// A zone with a second CIDR and small blocks, in which little is waited for.
-fn small_and_quick() -> Lab {
+fn small_and_quick(store: Store) -> Lab {
     let mut topology = one_zone();
     let more = "10.111.0.0/16".parse().unwrap();
     topology.zones[0].pod_cidrs.push(more);
-    let lab = without_agents(topology);
+    let lab = without_agents(store, topology);
     change(&lab, ("zonepools", "z1"), |spec| {
         spec["blockSize"]["v4"] = json!(28);
         spec["cooldownSeconds"] = json!(1);
@@ -118,9 +107,8 @@ fn small_and_quick() -> Lab {
 
 /// One story for all, for the sake of the time it takes: a CIDR drains on two nodes. On one of them
 /// the last pod of the old block goes, on the other one stays, and many more come and go.
-#[test]
-fn what_nobody_needs_is_given_back_and_nothing_that_is_in_use() {
-    let lab = small_and_quick();
+fn what_nobody_needs_is_given_back_and_nothing_that_is_in_use(store: Store) {
+    let lab = small_and_quick(store);
     let (z1w1, z1w2) = (lab.node("z1w1").unwrap(), lab.node("z1w2").unwrap());
     let [drained, kept]: [Prefix; 2] =
         ["10.101.21.0/24", "10.101.22.0/24"].map(|prefix| prefix.parse().unwrap());
@@ -194,9 +182,8 @@ fn what_nobody_needs_is_given_back_and_nothing_that_is_in_use() {
     }
 }
 
-#[test]
-fn of_two_nodes_with_one_address_one_is_believed_until_they_agree() {
-    let lab = up(one_zone());
+fn of_two_nodes_with_one_address_one_is_believed_until_they_agree(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     put(&lab, "10.101.98.0/24", "z1w8", "10.1.0.98");
     put(&lab, "10.101.99.0/24", "z1w9", "10.1.0.98");
@@ -240,9 +227,8 @@ fn agent(node: &Node) -> String {
     path.display().to_string()
 }
 
-#[test]
-fn a_block_that_takes_what_pods_cannot_have_is_refused_and_the_rest_is_installed() {
-    let lab = without_agents(one_zone());
+fn a_block_that_takes_what_pods_cannot_have_is_refused_and_the_rest_is_installed(store: Store) {
+    let lab = without_agents(store, one_zone());
     for (prefix, via) in [
         ("0.0.0.0/0", "10.1.0.98"),
         ("::/0", "fd00:1::98"),

@@ -9,12 +9,18 @@
 mod world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::{Node, RouteMonitor, eventually};
+use gingham_integration::{Node, RouteMonitor, Store, eventually, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::thread::sleep;
 use std::time::Duration;
 use world::{change, ip, one_zone, routes, says, up, wait, wait_for_repair, wait_for_status};
+
+on_both_stores! {
+    a_foreign_route_over_ours_is_named_and_left_and_ours_comes_back_after_it,
+    a_foreign_route_over_ours_is_taken_over_in_place_where_configured,
+    a_fight_is_named_and_damped_and_won_when_the_other_gives_up,
+}
 
 /// What is fought for, the other's route to it, and ours.
 const PREFIX: &str = "10.101.22.0/24";
@@ -38,9 +44,8 @@ fn state(node: &Node, prefix: &str) -> Result<Value> {
     Ok(found.map_or(Value::Null, |route| route["state"].clone()))
 }
 
-#[test]
-fn a_foreign_route_over_ours_is_named_and_left_and_ours_comes_back_after_it() {
-    let lab = up(one_zone());
+fn a_foreign_route_over_ours_is_named_and_left_and_ours_comes_back_after_it(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     ip(node.host(), &[SEIZE]);
     wait_for_status(&node, "the conflict", |status| {
@@ -65,9 +70,8 @@ fn a_foreign_route_over_ours_is_named_and_left_and_ours_comes_back_after_it() {
     });
 }
 
-#[test]
-fn a_foreign_route_over_ours_is_taken_over_in_place_where_configured() {
-    let lab = up(one_zone());
+fn a_foreign_route_over_ours_is_taken_over_in_place_where_configured(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     change(&lab, ("routingconfigs", "default"), |config| {
         config["spec"]["takeOverProtocols"] = json!([4]);
@@ -93,9 +97,8 @@ fn a_foreign_route_over_ours_is_taken_over_in_place_where_configured() {
 const OPPONENT: &str = "while :; do echo try; \
     ip route delete 10.101.22.0/24 proto 201 2> /dev/null; sleep 0.05; done";
 
-#[test]
-fn a_fight_is_named_and_damped_and_won_when_the_other_gives_up() {
-    let lab = up(one_zone());
+fn a_fight_is_named_and_damped_and_won_when_the_other_gives_up(store: Store) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     let monitor = RouteMonitor::start(node.host()).unwrap();
     let opponent = node

@@ -8,14 +8,21 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::{Lab, Node, RouteMonitor};
+use gingham_integration::{Lab, Node, RouteMonitor, Store, on_both_stores};
 use nix::sys::signal::Signal;
-use serde_json::json;
-use std::fs;
-use std::path::{Path, PathBuf};
+use serde_json::{Value, json};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use world::{agent, change, edit, one_zone, put_block, routes, says, wait, without_agents};
+
+on_both_stores! {
+    a_mass_removal_is_held_and_forgotten_when_the_blocks_are_back,
+    a_mass_removal_is_held_by_an_agent_that_starts_into_it,
+    a_mass_removal_that_lasts_is_carried_out,
+    a_mass_removal_that_an_operator_confirms_is_carried_out_at_once,
+    a_few_blocks_may_go_at_any_time,
+    a_zone_label_stripped_for_a_moment_costs_no_route,
+}
 
 /// Blocks of nodes that need not exist.
 const OTHERS: u8 = 20;
@@ -23,8 +30,8 @@ const OTHERS: u8 = 20;
 const WHILE: Duration = Duration::from_secs(5);
 
 /// A zone of some twenty blocks, seen from one of its nodes.
-fn crowd() -> (Lab, Node) {
-    let lab = without_agents(one_zone());
+fn crowd(store: Store) -> (Lab, Node) {
+    let lab = without_agents(store, one_zone());
     for number in 100..100 + OTHERS {
         let (cidr, via) = (format!("10.101.{number}.0/24"), format!("10.1.0.{number}"));
         put_block(&lab, &cidr, &format!("far{number}"), &via);
@@ -37,31 +44,23 @@ fn crowd() -> (Lab, Node) {
     (lab, node)
 }
 
-/// All Block files but those of `node`.
-fn others(lab: &Lab, node: &Node) -> Vec<PathBuf> {
-    let own = format!("node: {}", node.name());
-    let files = fs::read_dir(lab.cluster_dir().join("blocks")).unwrap();
-    let files = files.map(|entry| entry.unwrap().path());
-    files
-        .filter(|path| {
-            let text = fs::read_to_string(path).unwrap();
-            !text.lines().any(|line| line.trim() == own)
-        })
-        .collect()
+/// All Blocks but those of `node`.
+fn others(lab: &Lab, node: &Node) -> Vec<Value> {
+    let mut blocks = lab.list("blocks").unwrap();
+    blocks.retain(|block| block["spec"]["node"] != node.name());
+    blocks
 }
 
-/// Takes files away, one right after the other.
-fn take_away(files: &[PathBuf], to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for file in files {
-        fs::rename(file, to.join(file.file_name().unwrap())).unwrap();
+/// Takes Blocks away, one right after the other.
+fn take_away(lab: &Lab, blocks: &[Value]) {
+    for block in blocks {
+        let name = block["metadata"]["name"].as_str().unwrap();
+        lab.remove("blocks", name).unwrap();
     }
 }
 
-fn put_back(files: &[PathBuf], from: &Path) {
-    for file in files {
-        fs::rename(from.join(file.file_name().unwrap()), file).unwrap();
-    }
+fn put_back(lab: &Lab, blocks: &[Value]) {
+    blocks.iter().for_each(|block| lab.put(block).unwrap());
 }
 
 fn removals(seen: &[String]) -> Vec<&String> {
@@ -82,49 +81,46 @@ fn wait_until_well(node: &Node) {
     });
 }
 
-#[test]
-fn a_mass_removal_is_held_and_forgotten_when_the_blocks_are_back() {
-    let (lab, node) = crowd();
-    let (away, before) = (lab.cluster_dir().join("away"), routes(&node, 201));
+fn a_mass_removal_is_held_and_forgotten_when_the_blocks_are_back(store: Store) {
+    let (lab, node) = crowd(store);
+    let before = routes(&node, 201);
     let monitor = RouteMonitor::start(node.host()).unwrap();
-    let files = others(&lab, &node);
-    take_away(&files, &away);
+    let blocks = others(&lab, &node);
+    take_away(&lab, &blocks);
     wait_until_held(&node);
     sleep(WHILE);
     assert_eq!(routes(&node, 201), before);
 
-    put_back(&files, &away);
+    put_back(&lab, &blocks);
     wait_until_well(&node);
     assert_eq!(routes(&node, 201), before);
     let seen = monitor.seen().unwrap();
     assert!(removals(&seen).is_empty(), "{seen:#?}");
 }
 
-#[test]
-fn a_mass_removal_is_held_by_an_agent_that_starts_into_it() {
-    let (lab, node) = crowd();
-    let (away, before) = (lab.cluster_dir().join("away"), routes(&node, 201));
-    let files = others(&lab, &node);
+fn a_mass_removal_is_held_by_an_agent_that_starts_into_it(store: Store) {
+    let (lab, node) = crowd(store);
+    let before = routes(&node, 201);
+    let blocks = others(&lab, &node);
     node.stop_agent(Signal::SIGKILL).unwrap();
-    take_away(&files, &away);
+    take_away(&lab, &blocks);
     node.start_agent().unwrap();
     wait_until_held(&node);
     sleep(WHILE);
     assert_eq!(routes(&node, 201), before);
-    put_back(&files, &away);
+    put_back(&lab, &blocks);
     wait_until_well(&node);
     assert_eq!(routes(&node, 201), before);
 }
 
-#[test]
-fn a_mass_removal_that_lasts_is_carried_out() {
-    let (lab, node) = crowd();
+fn a_mass_removal_that_lasts_is_carried_out(store: Store) {
+    let (lab, node) = crowd(store);
     change(&lab, ("routingconfigs", "default"), |config| {
         config["spec"]["massRemovalHoldSeconds"] = json!(5);
     });
     sleep(Duration::from_secs(1));
     let start = Instant::now();
-    take_away(&others(&lab, &node), &lab.cluster_dir().join("away"));
+    take_away(&lab, &others(&lab, &node));
     wait("the end of the routes", || {
         let left = routes(&node, 201);
         ensure!(left.is_empty(), "{left:#?}");
@@ -136,16 +132,15 @@ fn a_mass_removal_that_lasts_is_carried_out() {
     wait_until_well(&node);
 }
 
-#[test]
-fn a_mass_removal_that_an_operator_confirms_is_carried_out_at_once() {
-    let (lab, node) = crowd();
+fn a_mass_removal_that_an_operator_confirms_is_carried_out_at_once(store: Store) {
+    let (lab, node) = crowd(store);
     let confirm = || agent(&node, &["confirm-removals"]);
     let none = confirm();
     assert_eq!(none.stdout, "no mass removal is held\n", "{none:?}");
     assert!(none.status.success(), "{none:?}");
 
     let before = routes(&node, 201).len();
-    take_away(&others(&lab, &node), &lab.cluster_dir().join("away"));
+    take_away(&lab, &others(&lab, &node));
     wait("all of them held", || {
         let held = node.agent_status()?["routes"]["held"].clone();
         ensure!(held == before, "{held} of {before}");
@@ -164,19 +159,17 @@ fn a_mass_removal_that_an_operator_confirms_is_carried_out_at_once() {
     assert_eq!(confirm().stdout, none.stdout);
 }
 
-#[test]
-fn a_few_blocks_may_go_at_any_time() {
-    let (lab, node) = crowd();
+fn a_few_blocks_may_go_at_any_time(store: Store) {
+    let (lab, node) = crowd(store);
     let gone = "10.101.100.0/24";
-    fs::remove_file(world::file(&lab, "blocks", &world::block_name(gone))).unwrap();
+    lab.remove("blocks", &world::block_name(gone)).unwrap();
     world::wait_for_route(&node, 201, gone, world::Wanted::Absent);
     assert_eq!(routes(&node, 201).len(), usize::from(OTHERS) + 1);
     wait_until_well(&node);
 }
 
-#[test]
-fn a_zone_label_stripped_for_a_moment_costs_no_route() {
-    let (lab, node) = crowd();
+fn a_zone_label_stripped_for_a_moment_costs_no_route(store: Store) {
+    let (lab, node) = crowd(store);
     let (monitor, before) = (
         RouteMonitor::start(node.host()).unwrap(),
         routes(&node, 201),

@@ -8,11 +8,16 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::{Lab, Node, RouteMonitor};
+use gingham_integration::{Lab, Node, RouteMonitor, Store, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::fs;
-use world::{Wanted, block_name, file, one_zone, put_block, routes, up, wait, wait_for_route};
+use world::{Wanted, block_name, one_zone, put_block, routes, up, wait, wait_for_route};
+
+on_both_stores! {
+    a_block_deleted_and_created_again_has_the_route_of_its_new_owner,
+    a_block_given_to_another_node_is_never_without_a_route,
+    of_two_nodes_with_one_address_the_same_one_wins_everywhere_and_both_are_named,
+}
 
 /// The block that changes hands.
 const BLOCK: &str = "10.101.50.0/24";
@@ -29,8 +34,8 @@ fn leads_to(node: &Node, cidr: &str, via: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn zone_with(blocks: &[(&str, &str, &str)]) -> (Lab, Node) {
-    let lab = up(one_zone());
+fn zone_with(store: Store, blocks: &[(&str, &str, &str)]) -> (Lab, Node) {
+    let lab = up(store, one_zone());
     for (cidr, node, via) in blocks {
         put_block(&lab, cidr, node, via);
     }
@@ -38,13 +43,12 @@ fn zone_with(blocks: &[(&str, &str, &str)]) -> (Lab, Node) {
     (lab, node)
 }
 
-#[test]
-fn a_block_deleted_and_created_again_has_the_route_of_its_new_owner() {
-    let (lab, node) = zone_with(&[(BLOCK, "old", "10.1.0.50")]);
+fn a_block_deleted_and_created_again_has_the_route_of_its_new_owner(store: Store) {
+    let (lab, node) = zone_with(store, &[(BLOCK, "old", "10.1.0.50")]);
     wait_for_route(&node, 201, BLOCK, Wanted::Present);
     for turn in 0..TIMES {
         let (owner, via) = (format!("new{turn}"), format!("10.1.0.{}", 60 + turn));
-        fs::remove_file(file(&lab, "blocks", &block_name(BLOCK))).unwrap();
+        lab.remove("blocks", &block_name(BLOCK)).unwrap();
         put_block(&lab, BLOCK, &owner, &via);
         // Now and then the agent is given time to see what happened.
         if turn % 4 == 3 {
@@ -55,9 +59,8 @@ fn a_block_deleted_and_created_again_has_the_route_of_its_new_owner() {
     }
 }
 
-#[test]
-fn a_block_given_to_another_node_is_never_without_a_route() {
-    let (lab, node) = zone_with(&[(BLOCK, "old", "10.1.0.50")]);
+fn a_block_given_to_another_node_is_never_without_a_route(store: Store) {
+    let (lab, node) = zone_with(store, &[(BLOCK, "old", "10.1.0.50")]);
     wait_for_route(&node, 201, BLOCK, Wanted::Present);
     let monitor = RouteMonitor::start(node.host()).unwrap();
     for turn in 0..TIMES {
@@ -85,12 +88,14 @@ fn verdict(node: &Node) -> (Vec<String>, Vec<Value>) {
     )
 }
 
-#[test]
-fn of_two_nodes_with_one_address_the_same_one_wins_everywhere_and_both_are_named() {
-    let (lab, node) = zone_with(&[
-        ("10.101.50.0/24", "twin-a", "10.1.0.50"),
-        ("10.101.51.0/24", "twin-b", "10.1.0.50"),
-    ]);
+fn of_two_nodes_with_one_address_the_same_one_wins_everywhere_and_both_are_named(store: Store) {
+    let (lab, node) = zone_with(
+        store,
+        &[
+            ("10.101.50.0/24", "twin-a", "10.1.0.50"),
+            ("10.101.51.0/24", "twin-b", "10.1.0.50"),
+        ],
+    );
     let judged = || {
         wait("a verdict", || {
             let (routes, skipped) = verdict(&node);

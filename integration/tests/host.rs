@@ -7,7 +7,7 @@
 
 mod world;
 
-use gingham_integration::{Node, Output};
+use gingham_integration::{Node, Output, Store};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use world::{agent, one_zone, start_agents, up, without_agents};
@@ -27,7 +27,7 @@ fn row<'a>(rows: &'a [Value], check: &str) -> &'a Value {
 
 #[test]
 fn a_host_on_which_the_agent_works_passes_every_check() {
-    let lab = up(one_zone());
+    let lab = up(Store::Directory, one_zone());
     let node = lab.node("z1w1").unwrap();
     let (output, rows) = check(&node);
     assert!(output.status.success(), "{output:?}");
@@ -50,7 +50,7 @@ fn set(node: &Node, name: &str, value: &str) {
 
 #[test]
 fn what_would_hinder_the_agent_is_named_with_what_mends_it() {
-    let lab = up(one_zone());
+    let lab = up(Store::Directory, one_zone());
     let node = lab.node("z1w1").unwrap();
     let run = |line: &str| node.exec(&line.split(' ').collect::<Vec<_>>()).unwrap();
     run("cp /etc/cni/net.d/10-gingham.conflist /etc/cni/net.d/09-other.conflist");
@@ -138,7 +138,7 @@ fn assert_same(after: &str, before: &str) {
 
 #[test]
 fn a_clean_up_leaves_the_host_as_it_was_before_the_agent() {
-    let lab = without_agents(one_zone());
+    let lab = without_agents(Store::Directory, one_zone());
     let node = lab.node("z1w1").unwrap();
     // Otherwise than the kernel has them, and changed along with forwarding.
     set(&node, "net/ipv4/conf/all/accept_redirects", "0");

@@ -8,7 +8,7 @@
 mod world;
 
 use anyhow::{Result, bail, ensure};
-use gingham_integration::{Lab, Node, Pod, eventually};
+use gingham_integration::{Lab, Node, Pod, Store, eventually, on_both_stores};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -16,12 +16,18 @@ use std::fs;
 use std::time::Duration;
 use world::{one_zone, routes, up};
 
+on_both_stores! {
+    pods_whose_leases_are_lost_keep_their_addresses,
+    an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first,
+    the_addresses_of_a_pod_that_vanished_are_given_back,
+}
+
 /// A disagreement is seen within 30 s, and believed when it lasts for 10 s more; this is half as
 /// much again.
 const SETTLED: Duration = Duration::from_secs(60);
 
-fn scene() -> (Lab, Node) {
-    let lab = up(one_zone());
+fn scene(store: Store) -> (Lab, Node) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     (lab, node)
 }
@@ -90,9 +96,8 @@ fn assert_gone_after_del(node: &Node, pods: &[Pod]) {
     assert_eq!(links.unwrap(), "");
 }
 
-#[test]
-fn pods_whose_leases_are_lost_keep_their_addresses() {
-    let (_lab, node) = scene();
+fn pods_whose_leases_are_lost_keep_their_addresses(store: Store) {
+    let (_lab, node) = scene(store);
     let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
     fs::remove_file(node.host().path("/run/gingham/leases.json")).unwrap();
     // The plugin alone cannot know, but it finds their routes: a runtime tries again.
@@ -106,9 +111,8 @@ fn pods_whose_leases_are_lost_keep_their_addresses() {
     assert_gone_after_del(&node, &pods);
 }
 
-#[test]
-fn an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first() {
-    let (_lab, node) = scene();
+fn an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first(store: Store) {
+    let (_lab, node) = scene(store);
     let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
     node.stop_agent(Signal::SIGKILL).unwrap();
     node.exec(&["rm", "-r", "/run/gingham"]).unwrap();
@@ -120,9 +124,8 @@ fn an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first() {
     assert_gone_after_del(&node, &pods);
 }
 
-#[test]
-fn the_addresses_of_a_pod_that_vanished_are_given_back() {
-    let (_lab, node) = scene();
+fn the_addresses_of_a_pod_that_vanished_are_given_back(store: Store) {
+    let (_lab, node) = scene(store);
     let [pod, gone] = ["stays", "vanishes"].map(|name| node.add_pod(name).unwrap());
     // Both ends of its veth pair go with it.
     node.exec(&["ip", "netns", "delete", gone.name()]).unwrap();

@@ -8,7 +8,7 @@
 mod world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::{Exec, Lab, LabBox, Node, Pod, Process};
+use gingham_integration::{Exec, Lab, LabBox, Node, Pod, Process, Store};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let lab = up(one_zone());
+        let lab = up(Store::Directory, one_zone());
         let node = lab.node("z1w1").unwrap();
         let pod = node.add_pod("pod").unwrap();
         Scene { lab, node, pod }
@@ -209,8 +209,7 @@ fn what_a_foreign_hand_does_to_the_table_is_undone() {
 fn a_pool_that_vanishes_is_spared_for_a_while() {
     let scene = Scene::new();
     let whole = scene.table().unwrap();
-    let pool = world::file(&scene.lab, "zonepools", "z1");
-    std::fs::rename(&pool, pool.with_extension("away")).unwrap();
+    scene.lab.remove("zonepools", "z1").unwrap();
     wait("the pool is gone", || {
         let status = scene.node.agent_status()?;
         let sources = status["sources"].as_array().unwrap();

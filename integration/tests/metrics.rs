@@ -8,12 +8,12 @@
 mod world;
 
 use anyhow::{Context, Result, ensure};
-use gingham_integration::{Lab, LabBox, Node};
+use gingham_integration::{Lab, LabBox, Node, Store};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
-use world::{edit, file, ip, one_zone, start_agents, up, wait, without_agents};
+use world::{edit, ip, one_zone, start_agents, up, wait, without_agents};
 
 /// The first InternalIP of the node under test.
 const NODE_IP: &str = "10.1.0.21";
@@ -81,7 +81,7 @@ impl Scene {
 
 #[test]
 fn metrics_are_served_on_the_address_of_the_node_alone() {
-    let scene = Scene::new(up(one_zone()));
+    let scene = Scene::new(up(Store::Directory, one_zone()));
     scrape(scene.scraper(), NODE_IP).unwrap();
     let other = get(scene.scraper(), NODE_IP, "/v1/status").unwrap();
     assert!(other.starts_with("HTTP/1.1 404 "), "{other}");
@@ -94,7 +94,7 @@ fn metrics_are_served_on_the_address_of_the_node_alone() {
 
 #[test]
 fn what_is_served_is_open_metrics() {
-    let scene = Scene::new(up(one_zone()));
+    let scene = Scene::new(up(Store::Directory, one_zone()));
     scene.node.add_pod("pod").unwrap();
     let text = scrape(scene.scraper(), NODE_IP).unwrap();
     assert!(text.ends_with("\n# EOF\n"), "{text}");
@@ -156,7 +156,7 @@ fn assert_sample(line: &str, types: &BTreeMap<&str, &str>) {
 
 #[test]
 fn the_numbers_are_those_of_the_kernel() {
-    let scene = Scene::new(up(one_zone()));
+    let scene = Scene::new(up(Store::Directory, one_zone()));
     scene.node.add_pod("pod").unwrap();
     scene.wait_for(
         "gingham_addresses{family=\"IPv4\",state=\"held\"}",
@@ -211,19 +211,15 @@ fn the_numbers_are_those_of_the_kernel() {
     scene.wait_for(conflict, |routes| routes == 1.0);
     scene.wait_for("gingham_ready", |ready| ready == 0.0);
 
-    fs::remove_file(file(
-        &scene.lab,
-        "blocks",
-        "fd00-0101-0000-0022-0000-0000-0000-0000-64",
-    ))
-    .unwrap();
+    let block = "fd00-0101-0000-0022-0000-0000-0000-0000-64";
+    scene.lab.remove("blocks", block).unwrap();
     let desired = "gingham_routes_desired{family=\"IPv6\",kind=\"direct\"}";
     scene.wait_for(desired, |routes| routes == 0.0);
 }
 
 #[test]
 fn metrics_move_with_the_address_of_the_node() {
-    let scene = Scene::new(up(one_zone()));
+    let scene = Scene::new(up(Store::Directory, one_zone()));
     // A scraper that says half a sentence and stays.
     let stuck =
         format!("exec 3<>/dev/tcp/{NODE_IP}/9179; printf 'GET /met' >&3; echo said; sleep 60");
@@ -252,7 +248,7 @@ fn metrics_move_with_the_address_of_the_node() {
 
 #[test]
 fn an_agent_works_without_its_port_and_serves_once_it_is_free() {
-    let scene = Scene::new(without_agents(one_zone()));
+    let scene = Scene::new(without_agents(Store::Directory, one_zone()));
     let lab = scene.scraper().lab_executable().display().to_string();
     let taken = [&lab, "probe", "echo", "--port", "9179"];
     let taken = scene.node.host().spawn("echo", &taken).unwrap();

@@ -7,18 +7,27 @@
 
 mod world;
 
-use gingham_integration::{Lab, Node, Output, RouteMonitor};
+use gingham_integration::{Lab, Node, Output, RouteMonitor, Store, on_both_stores};
 use serde_json::{Value, json};
 use std::fs;
 use world::{
-    agent, agent_command, block, change, edit, file, one_zone, routes, says, up, wait_for_status,
+    agent, agent_command, block, change, edit, get, one_zone, routes, says, up, wait_for_status,
 };
+
+on_both_stores! {
+    diff_says_what_an_agent_that_is_hindered_would_change,
+    diff_names_what_is_left_as_it_is_and_why,
+    a_plan_says_what_objects_would_change_and_changes_nothing,
+    a_plan_is_of_all_documents_of_a_file_or_of_stdin,
+    objects_that_cannot_be_tried_are_refused_one_by_one,
+    a_block_that_goes_while_the_agent_is_paused_is_removed_after,
+}
 
 /// Where the operator writes objects to be tried.
 const TRIED: &str = "/run/tried.yaml";
 
-fn scene() -> (Lab, Node) {
-    let lab = up(one_zone());
+fn scene(store: Store) -> (Lab, Node) {
+    let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     (lab, node)
 }
@@ -35,8 +44,7 @@ fn plan(node: &Node, text: &str, arguments: &[&str]) -> Output {
 
 /// The text of an object of the cluster, changed.
 fn tried(lab: &Lab, (kind, name): (&str, &str), change: impl FnOnce(&mut Value)) -> String {
-    let text = fs::read_to_string(file(lab, kind, name)).unwrap();
-    let mut object = serde_saphyr::from_str(&text).unwrap();
+    let mut object = get(lab, kind, name);
     change(&mut object);
     serde_saphyr::to_string(&object).unwrap()
 }
@@ -61,9 +69,8 @@ fn assert_all_well(node: &Node) {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
-#[test]
-fn diff_says_what_an_agent_that_is_hindered_would_change() {
-    let (lab, node) = scene();
+fn diff_says_what_an_agent_that_is_hindered_would_change(store: Store) {
+    let (lab, node) = scene(store);
     assert_all_well(&node);
 
     // A file that is a mount point cannot be replaced.
@@ -89,16 +96,15 @@ fn diff_says_what_an_agent_that_is_hindered_would_change() {
     assert_all_well(&node);
 }
 
-#[test]
-fn diff_names_what_is_left_as_it_is_and_why() {
-    let (lab, node) = scene();
+fn diff_names_what_is_left_as_it_is_and_why(store: Store) {
+    let (lab, node) = scene(store);
     change(&lab, ("routingconfigs", "default"), |config| {
         config["spec"]["paused"] = json!(true);
     });
     wait_for_status(&node, "a pause", |status| {
         says(&status["removalsHeld"], &["paused"])
     });
-    fs::remove_file(file(&lab, "blocks", "10-101-22-0-24")).unwrap();
+    lab.remove("blocks", "10-101-22-0-24").unwrap();
     let foreign = "ip route replace fd00:101:0:22::/64 via fd00:1::1 proto static metric 12";
     node.exec(&foreign.split(' ').collect::<Vec<_>>()).unwrap();
     wait_for_status(&node, "a route held and a conflict", |status| {
@@ -119,9 +125,8 @@ fn diff_names_what_is_left_as_it_is_and_why() {
     );
 }
 
-#[test]
-fn a_plan_says_what_objects_would_change_and_changes_nothing() {
-    let (lab, node) = scene();
+fn a_plan_says_what_objects_would_change_and_changes_nothing(store: Store) {
+    let (lab, node) = scene(store);
     let everything = || {
         let table = node.exec(&["nft", "list", "ruleset"]).unwrap();
         let published = fs::read_to_string(node.host().path("/run/gingham/node.json")).unwrap();
@@ -178,9 +183,8 @@ fn a_plan_says_what_objects_would_change_and_changes_nothing() {
     assert_all_well(&node);
 }
 
-#[test]
-fn a_plan_is_of_all_documents_of_a_file_or_of_stdin() {
-    let (lab, node) = scene();
+fn a_plan_is_of_all_documents_of_a_file_or_of_stdin(store: Store) {
+    let (lab, node) = scene(store);
     let pool = tried(&lab, ("zonepools", "z1"), |pool| {
         pool["spec"]["cooldownSeconds"] = json!(60);
     });
@@ -209,9 +213,8 @@ fn a_plan_is_of_all_documents_of_a_file_or_of_stdin() {
     assert_eq!(piped, output);
 }
 
-#[test]
-fn objects_that_cannot_be_tried_are_refused_one_by_one() {
-    let (lab, node) = scene();
+fn objects_that_cannot_be_tried_are_refused_one_by_one(store: Store) {
+    let (lab, node) = scene(store);
     let new = block("10.101.99.0/24", "z1w9", "10.1.0.99");
     let bits = new.replace("cidr: 10.101.99.0/24", "cidr: 10.101.99.5/24");
     let alien = new.replace("kind: Block", "kind: Brick");
@@ -258,9 +261,8 @@ fn objects_that_cannot_be_tried_are_refused_one_by_one() {
     assert_all_well(&node);
 }
 
-#[test]
-fn a_block_that_goes_while_the_agent_is_paused_is_removed_after() {
-    let (lab, node) = scene();
+fn a_block_that_goes_while_the_agent_is_paused_is_removed_after(store: Store) {
+    let (lab, node) = scene(store);
     let config = ("routingconfigs", "default");
     change(&lab, config, |config| {
         config["spec"]["paused"] = json!(true)
@@ -268,7 +270,7 @@ fn a_block_that_goes_while_the_agent_is_paused_is_removed_after() {
     wait_for_status(&node, "a pause", |status| {
         says(&status["removalsHeld"], &["paused"])
     });
-    fs::remove_file(file(&lab, "blocks", "10-101-22-0-24")).unwrap();
+    lab.remove("blocks", "10-101-22-0-24").unwrap();
     wait_for_status(&node, "a route held", |status| {
         status["routes"]["held"] == json!(1)
     });

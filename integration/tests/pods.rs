@@ -8,12 +8,10 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::{Pod, topology};
+use gingham_integration::{Pod, Store, topology};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
-use world::{
-    Wanted, file, one_zone, routes, start_agents, up, wait, wait_for_route, without_agents,
-};
+use world::{Wanted, one_zone, routes, start_agents, up, wait, wait_for_route, without_agents};
 
 #[track_caller]
 fn assert_reaches(from: &Pod, to: &Pod) {
@@ -31,7 +29,7 @@ fn assert_reaches(from: &Pod, to: &Pod) {
 
 #[test]
 fn pods_reach_each_other_in_their_zone_and_across_zones() {
-    let lab = up(topology::static_routes().unwrap());
+    let lab = up(Store::Directory, topology::static_routes().unwrap());
     let pod = |node: &str, name: &str| lab.node(node).unwrap().add_pod(name).unwrap();
     let (near, neighbour) = (pod("z1w1", "near"), pod("z1w1", "neighbour"));
     let (beside, far) = (pod("z1w2", "beside"), pod("z3w2", "far"));
@@ -85,7 +83,7 @@ fn pods_reach_each_other_in_their_zone_and_across_zones() {
 
 #[test]
 fn a_node_has_exactly_the_routes_of_its_zone() {
-    let lab = up(topology::static_routes().unwrap());
+    let lab = up(Store::Directory, topology::static_routes().unwrap());
     let node = lab.node("z1w1").unwrap();
     assert_eq!(
         routes(&node, 201),
@@ -105,7 +103,7 @@ fn a_node_has_exactly_the_routes_of_its_zone() {
 
 #[test]
 fn an_address_nobody_holds_is_unreachable_instead_of_looping() {
-    let lab = up(one_zone());
+    let lab = up(Store::Directory, one_zone());
     let pod = lab.node("z1w1").unwrap().add_pod("p").unwrap();
     for (address, words) in [
         ("10.101.22.99", "Destination Host Unreachable"),
@@ -121,7 +119,7 @@ fn an_address_nobody_holds_is_unreachable_instead_of_looping() {
 
 #[test]
 fn pods_start_and_stop_while_no_agent_runs() {
-    let lab = up(one_zone());
+    let lab = up(Store::Directory, one_zone());
     let node = lab.node("z1w1").unwrap();
     let other = lab.node("z1w2").unwrap().add_pod("other").unwrap();
     node.stop_agent(Signal::SIGTERM).unwrap();
@@ -143,7 +141,7 @@ fn a_node_outgrows_its_first_block() {
             node.blocks.clear();
         }
     }
-    let lab = without_agents(topology);
+    let lab = without_agents(Store::Directory, topology);
     world::edit(&lab, ("zonepools", "z1"), "v4: 24", "v4: 28");
     world::edit(&lab, ("zonepools", "z1"), "v6: 64", "v6: 124");
     start_agents(&lab);
@@ -177,20 +175,10 @@ fn a_node_outgrows_its_first_block() {
 
 /// Prefixes of the blocks whose object names this node.
 fn blocks_of(lab: &gingham_integration::Lab, node: &str) -> Vec<String> {
-    let folder = file(lab, "blocks", "x").parent().unwrap().to_owned();
-    let mut blocks = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        if text
-            .lines()
-            .any(|line| line.trim() == format!("node: {node}"))
-        {
-            let cidr = text
-                .lines()
-                .find_map(|line| line.trim().strip_prefix("cidr: "));
-            blocks.push(cidr.unwrap().trim_matches(['"', '\'']).to_owned());
-        }
-    }
+    let mut blocks = lab.list("blocks").unwrap();
+    blocks.retain(|block| block["spec"]["node"] == node);
+    let cidrs = blocks.iter().map(|block| block["spec"]["cidr"].as_str());
+    let mut blocks: Vec<String> = cidrs.map(|cidr| cidr.unwrap().to_owned()).collect();
     blocks.sort();
     blocks
 }

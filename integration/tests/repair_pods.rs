@@ -8,9 +8,17 @@
 mod world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::{Lab, Pod};
+use gingham_integration::{Lab, Pod, Store, on_both_stores};
 use gingham_model::Family;
 use world::{ip, one_zone, says, up, wait_for_repair};
+
+on_both_stores! {
+    the_host_route_of_a_pod_is_back,
+    a_foreign_route_in_the_place_of_a_pods_is_named_and_left_and_ours_comes_back_after_it,
+    the_neighbour_of_a_pod_is_back,
+    the_gateway_of_a_pod_is_back,
+    the_host_side_of_a_pod_is_up_again,
+}
 
 /// A MAC address nobody has.
 const NOBODY: &str = "02:00:00:00:00:99";
@@ -26,8 +34,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
-        let lab = up(one_zone());
+    fn new(store: Store) -> Self {
+        let lab = up(store, one_zone());
         let pod = lab.node("z1w1").unwrap().add_pod("pod").unwrap();
         let other = lab.node("z1w2").unwrap().add_pod("other").unwrap();
         let veth = veth(&pod);
@@ -111,9 +119,8 @@ fn reaches(from: &Pod, to: &Pod, family: Family) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_host_route_of_a_pod_is_back() {
-    let scene = Scene::new();
+fn the_host_route_of_a_pod_is_back(store: Store) {
+    let scene = Scene::new(store);
     for family in Family::ALL {
         let address = scene.address(family);
         let line = format!("route delete {address} proto 200 dev {}", scene.veth);
@@ -128,9 +135,10 @@ fn the_host_route_of_a_pod_is_back() {
     scene.damaged("host route led elsewhere", &[other(Family::V4)]);
 }
 
-#[test]
-fn a_foreign_route_in_the_place_of_a_pods_is_named_and_left_and_ours_comes_back_after_it() {
-    let scene = Scene::new();
+fn a_foreign_route_in_the_place_of_a_pods_is_named_and_left_and_ours_comes_back_after_it(
+    store: Store,
+) {
+    let scene = Scene::new(store);
     let node = scene.pod.node();
     for family in Family::ALL {
         let address = scene.address(family);
@@ -150,9 +158,8 @@ fn a_foreign_route_in_the_place_of_a_pods_is_named_and_left_and_ours_comes_back_
     node.wait_ready(world::PATIENCE).unwrap();
 }
 
-#[test]
-fn the_neighbour_of_a_pod_is_back() {
-    let scene = Scene::new();
+fn the_neighbour_of_a_pod_is_back(store: Store) {
+    let scene = Scene::new(store);
     for family in Family::ALL {
         let (address, veth) = (scene.address(family), &scene.veth);
         let line = format!("neighbour delete {address} dev {veth}");
@@ -162,16 +169,14 @@ fn the_neighbour_of_a_pod_is_back() {
     }
 }
 
-#[test]
-fn the_gateway_of_a_pod_is_back() {
-    let scene = Scene::new();
+fn the_gateway_of_a_pod_is_back(store: Store) {
+    let scene = Scene::new(store);
     let line = format!("address delete fe80::1/64 dev {}", scene.veth);
     scene.damaged("fe80::1 deleted", &[line]);
 }
 
-#[test]
-fn the_host_side_of_a_pod_is_up_again() {
-    let scene = Scene::new();
+fn the_host_side_of_a_pod_is_up_again(store: Store) {
+    let scene = Scene::new(store);
     let line = format!("link set {} down", scene.veth);
     scene.damaged("host veth set down", &[line]);
 }

@@ -9,10 +9,20 @@
 mod world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::{Lab, LabBox, Node};
+use gingham_integration::{Lab, LabBox, Node, Store, on_both_stores};
 use std::thread::sleep;
 use std::time::Duration;
 use world::{ip, one_zone, routes, up, wait_for_repair};
+
+on_both_stores! {
+    a_deleted_route_is_back,
+    a_changed_route_is_right_again,
+    a_route_of_ours_too_many_goes,
+    a_route_that_goes_silently_with_its_next_hop_object_is_back,
+    routes_are_back_after_the_uplink_was_down,
+    routes_are_back_after_the_address_was_gone,
+    routes_stay_or_are_back_after_carrier_was_lost,
+}
 
 /// Routes of another daemon: beside ours, over ours, and in a table of its own.
 const FOREIGN: [&str; 4] = [
@@ -34,8 +44,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
-        let lab = up(one_zone());
+    fn new(store: Store) -> Self {
+        let lab = up(store, one_zone());
         let node = lab.node("z1w1").unwrap();
         ip(node.host(), &FOREIGN);
         let scene = Scene {
@@ -96,9 +106,8 @@ fn foreign(node: &Node) -> Vec<String> {
     lines
 }
 
-#[test]
-fn a_deleted_route_is_back() {
-    let scene = Scene::new();
+fn a_deleted_route_is_back(store: Store) {
+    let scene = Scene::new(store);
     scene.damaged(
         "direct routes deleted",
         &[
@@ -124,9 +133,8 @@ fn a_deleted_route_is_back() {
     );
 }
 
-#[test]
-fn a_changed_route_is_right_again() {
-    let scene = Scene::new();
+fn a_changed_route_is_right_again(store: Store) {
+    let scene = Scene::new(store);
     scene.damaged(
         "direct routes replaced by a wrong next hop",
         &[
@@ -143,9 +151,8 @@ fn a_changed_route_is_right_again() {
     );
 }
 
-#[test]
-fn a_route_of_ours_too_many_goes() {
-    let scene = Scene::new();
+fn a_route_of_ours_too_many_goes(store: Store) {
+    let scene = Scene::new(store);
     scene.damaged(
         "a second route appended to each",
         &[
@@ -169,9 +176,8 @@ fn a_route_of_ours_too_many_goes() {
     );
 }
 
-#[test]
-fn a_route_that_goes_silently_with_its_next_hop_object_is_back() {
-    let scene = Scene::new();
+fn a_route_that_goes_silently_with_its_next_hop_object_is_back(store: Store) {
+    let scene = Scene::new(store);
     scene.damaged(
         "the next hop object of a changed route deleted",
         &[
@@ -182,9 +188,8 @@ fn a_route_that_goes_silently_with_its_next_hop_object_is_back() {
     );
 }
 
-#[test]
-fn routes_are_back_after_the_uplink_was_down() {
-    let scene = Scene::new();
+fn routes_are_back_after_the_uplink_was_down(store: Store) {
+    let scene = Scene::new(store);
     // Else the kernel forgets the node's IPv6 address, and only who gave it could give it again.
     let keep = "echo 1 > /proc/sys/net/ipv6/conf/eth0/keep_addr_on_down";
     scene.node.exec(&["sh", "-c", keep]).unwrap();
@@ -195,9 +200,8 @@ fn routes_are_back_after_the_uplink_was_down() {
     );
 }
 
-#[test]
-fn routes_are_back_after_the_address_was_gone() {
-    let scene = Scene::new();
+fn routes_are_back_after_the_address_was_gone(store: Store) {
+    let scene = Scene::new(store);
     for (what, address) in [
         ("the IPv4 address", "10.1.0.21/24 dev eth0"),
         ("the IPv6 address", "fd00:1::21/64 dev eth0"),
@@ -208,9 +212,8 @@ fn routes_are_back_after_the_address_was_gone() {
     }
 }
 
-#[test]
-fn routes_stay_or_are_back_after_carrier_was_lost() {
-    let scene = Scene::new();
+fn routes_stay_or_are_back_after_carrier_was_lost(store: Store) {
+    let scene = Scene::new(store);
     let switch = scene.lab.at("sw1").unwrap();
     scene.lost(
         switch,

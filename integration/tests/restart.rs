@@ -7,12 +7,16 @@
 
 mod world;
 
-use gingham_integration::{Flow, Pod, RouteMonitor, Traffic};
+use gingham_integration::{Flow, Pod, RouteMonitor, Store, Traffic, on_both_stores};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use world::{one_zone, up};
+
+on_both_stores! {
+    twenty_kills_under_traffic_lose_no_packet_and_write_no_route,
+}
 
 /// Kills in a row.
 const KILLS: usize = 20;
@@ -34,9 +38,8 @@ fn lost(from: &Pod, to: &Pod, disturb: impl FnOnce()) -> (Vec<u64>, Duration) {
     (counts.iter().map(|count| count.lost()).collect(), took)
 }
 
-#[test]
-fn twenty_kills_under_traffic_lose_no_packet_and_write_no_route() {
-    let lab = up(one_zone());
+fn twenty_kills_under_traffic_lose_no_packet_and_write_no_route(store: Store) {
+    let lab = up(store, one_zone());
     let (z1w1, z1w2) = (lab.node("z1w1").unwrap(), lab.node("z1w2").unwrap());
     let (from, to) = (z1w1.add_pod("from").unwrap(), z1w2.add_pod("to").unwrap());
     let before = [z1w1.agent_routes().unwrap(), z1w2.agent_routes().unwrap()];

@@ -11,11 +11,16 @@ mod zones_world;
 use anyhow::{Result, bail, ensure};
 use gingham_integration::tables::expected;
 use gingham_integration::topology::{Cores, Zones, reference};
-use gingham_integration::{Count, Flow, Lab, Pod, Traffic, eventually};
+use gingham_integration::{Count, Flow, Lab, Pod, Store, Traffic, eventually, on_both_stores};
 use gingham_model::Family;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use zones_world::{PATIENCE, reach, settled, timed, up, wait_for};
+
+on_both_stores! {
+    a_core_without_uplinks_is_gone_around,
+    a_zone_that_is_cut_off_talks_on_inside,
+}
 
 /// Packets a second of each flow.
 const RATE: u32 = 200;
@@ -78,9 +83,8 @@ fn say(what: &str, counts: &[Count]) {
     println!("{what}: {lost} of {sent} packets lost");
 }
 
-#[test]
-fn a_core_without_uplinks_is_gone_around() -> Result<()> {
-    let lab = up(reference(Zones::Two, Cores::Two)?)?;
+fn a_core_without_uplinks_is_gone_around(store: Store) -> Result<()> {
+    let lab = up(store, reference(Zones::Two, Cores::Two)?)?;
     let [near, far] = pods(&lab, ["z1w1", "z2w1"])?;
     for core in ["c1", "c2b"] {
         let streams = [Stream::start(&near, &far)?, Stream::start(&far, &near)?];
@@ -127,9 +131,8 @@ fn loses_nothing(from: &Pod, to: &Pod) -> Result<()> {
     })
 }
 
-#[test]
-fn a_zone_that_is_cut_off_talks_on_inside() -> Result<()> {
-    let lab = up(reference(Zones::Two, Cores::Two)?)?;
+fn a_zone_that_is_cut_off_talks_on_inside(store: Store) -> Result<()> {
+    let lab = up(store, reference(Zones::Two, Cores::Two)?)?;
     let [near, neighbour, far] = pods(&lab, ["z1w1", "z1w2", "z2w1"])?;
     for _ in 0..RUNS {
         let (start, inside) = (Instant::now(), Stream::start(&near, &neighbour)?);

@@ -10,11 +10,10 @@ mod world;
 use anyhow::{Result, ensure};
 use gingham_integration::tables::{self, Tables};
 use gingham_integration::topology::{Cores, Duty, Role, Timers, Zones, reference};
-use gingham_integration::{Flow, Lab, Node, Pod, Topology, Traffic};
+use gingham_integration::{Flow, Lab, Node, Pod, Store, Topology, Traffic, on_both_stores};
 use gingham_model::{Family, Prefix};
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,7 +21,15 @@ use world::zones::{
     Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all,
     wait_for_sessions, without, without_hops,
 };
-use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
+use world::{PATIENCE, change, get, says, wait, wait_for_status};
+
+on_both_stores! {
+    a_reflector_of_each_zone_dies_and_comes_back,
+    without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time,
+    an_isolated_reflector_stops_announcing_the_aggregate,
+    a_zone_whose_reflectors_lose_their_label_keeps_them,
+    a_worker_that_gets_the_label_reflects,
+}
 
 /// What may be waited for where nothing is to happen: short, but for what takes a while on a busy
 /// machine.
@@ -75,9 +82,8 @@ fn kill_agents(lab: &Lab, names: &[&str]) {
 }
 
 /// The core of zone 1 is FRR, that of zone 2 BIRD.
-#[test]
-fn a_reflector_of_each_zone_dies_and_comes_back() {
-    let lab = settled(topology());
+fn a_reflector_of_each_zone_dies_and_comes_back(store: Store) {
+    let lab = settled(store, topology());
     let dead = ["z1m1", "z2m1"];
     let watched = ["c1", "c2", "bb1", "z1w1", "z2w1", "z1m2", "z2m2"];
 
@@ -162,9 +168,8 @@ fn assert_core_has_every_block(lab: &Lab) {
 /// What the zone's nodes know of each other comes from the cluster objects. What they know of others
 /// stays for the long-lived stale time, and so does at the core what it knows of them: forwarding goes
 /// on both ways.
-#[test]
-fn without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time() {
-    let lab = settled(topology());
+fn without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time(store: Store) {
+    let lab = settled(store, topology());
     let node = |name| lab.node(name).unwrap();
     let near = node("z1w1").add_pod("near").unwrap();
     let next = node("z1w2").add_pod("next").unwrap();
@@ -199,9 +204,8 @@ fn without_any_reflector_the_zone_is_whole_and_others_are_known_for_a_time() {
 }
 
 /// The nodes and the other reflector do not answer it any more, the core does.
-#[test]
-fn an_isolated_reflector_stops_announcing_the_aggregate() {
-    let lab = settled(topology());
+fn an_isolated_reflector_stops_announcing_the_aggregate(store: Store) {
+    let lab = settled(store, topology());
     let m1 = lab.node("z1m1").unwrap();
     let nodes = fellows_of_m1(&lab);
     isolate(&m1);
@@ -257,16 +261,15 @@ fn has_notice(status: &Value, words: &str) -> bool {
 }
 
 /// Labels vanish by mistake: nothing follows but a notice (law 11).
-#[test]
-fn a_zone_whose_reflectors_lose_their_label_keeps_them() {
-    let lab = settled(reference(Zones::Two, Cores::One).unwrap());
+fn a_zone_whose_reflectors_lose_their_label_keeps_them(store: Store) {
+    let lab = settled(store, reference(Zones::Two, Cores::One).unwrap());
     let nodes = [fellows_of_m1(&lab), vec!["z1m1"]].concat();
     let nodes: Vec<Node> = nodes.iter().map(|name| lab.node(name).unwrap()).collect();
     nodes.iter().for_each(wait_for_sessions);
     let before: Vec<_> = nodes.iter().map(sessions).collect();
     let watch = Watch::over(&lab, &["c1", "bb1", "z1m1", "z1m2", "z1w1", "z2w1"]);
     let masters = ["z1m1", "z1m2"];
-    let files = masters.map(|name| fs::read_to_string(file(&lab, "nodes", name)).unwrap());
+    let objects = masters.map(|name| get(&lab, "nodes", name));
 
     for name in masters {
         change(&lab, ("nodes", name), |node| {
@@ -281,9 +284,7 @@ fn a_zone_whose_reflectors_lose_their_label_keeps_them() {
     for node in &nodes {
         wait_for_status(node, "the notice", |status| has_notice(status, notice));
     }
-    for (name, text) in masters.iter().zip(files) {
-        write(&file(&lab, "nodes", name), &text);
-    }
+    objects.iter().for_each(|object| lab.put(object).unwrap());
     for node in &nodes {
         wait_for_status(node, "no notice", |status| !has_notice(status, notice));
     }
@@ -319,9 +320,8 @@ fn speaks_with_z1w2(node: &Node) -> Result<()> {
 
 /// The core does not know it and refuses it, which harms nothing. Its own sessions begin anew, so that for
 /// a moment only the aggregate leads to its block; nobody else's do.
-#[test]
-fn a_worker_that_gets_the_label_reflects() {
-    let lab = settled(reference(Zones::Two, Cores::One).unwrap());
+fn a_worker_that_gets_the_label_reflects(store: Store) {
+    let lab = settled(store, reference(Zones::Two, Cores::One).unwrap());
     let node = |name| lab.node(name).unwrap();
     let (new, near) = (node("z1w2"), node("z1w1"));
     let here = new.add_pod("here").unwrap();

@@ -8,22 +8,28 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::cluster::FOLDERS;
 use gingham_integration::tables::{self, Tables};
 use gingham_integration::topology::{Cores, Zones, reference};
-use gingham_integration::{Lab, Node};
+use gingham_integration::{Lab, Node, Store, on_both_stores};
 use gingham_model::Prefix;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 use world::zones::{
     Alone, Watch, aggregates, asked, blocks, lost, peers, sessions, settled, wait_for_all,
     wait_for_sessions, without, without_hops,
 };
-use world::{PATIENCE, change, file, says, wait, wait_for_status, write};
+use world::{PATIENCE, change, get, says, wait, wait_for_status};
+
+on_both_stores! {
+    restarts_lose_no_packet_and_write_no_route,
+    a_node_that_goes_away_withdraws_what_it_announced,
+    a_reflector_that_goes_away_is_gone_at_once,
+    sessions_and_announcements_need_no_store,
+    after_a_reboot_blocks_are_announced_before_the_store_answers_only_if_it_was_heard_lately,
+}
 
 /// How long no agent runs each time.
 const GAP: Duration = Duration::from_millis(500);
@@ -36,8 +42,8 @@ const WITHDRAW: &str = "/run/gingham/withdraw";
 /// What the agent remembers the cluster by.
 const MEMORY: &str = "/var/lib/gingham/cluster.json";
 
-fn two_zones() -> Alone {
-    settled(reference(Zones::Two, Cores::One).unwrap())
+fn two_zones(store: Store) -> Alone {
+    settled(store, reference(Zones::Two, Cores::One).unwrap())
 }
 
 fn restart(node: &Node, signal: Signal) {
@@ -51,9 +57,8 @@ fn restart(node: &Node, signal: Signal) {
 }
 
 /// An upgrade is a restart by SIGTERM with another binary.
-#[test]
-fn restarts_lose_no_packet_and_write_no_route() {
-    let lab = two_zones();
+fn restarts_lose_no_packet_and_write_no_route(store: Store) {
+    let lab = two_zones(store);
     let node = |name| lab.node(name).unwrap();
     let (worker, reflector, far) = (node("z1w1"), node("z1m1"), node("z2w1"));
     let (here, there) = (
@@ -98,9 +103,8 @@ fn held_at(node: &Node, prefix: &Prefix) -> Vec<Value> {
 
 /// By a file on the node and by what its Node object says. Its routes would be kept for minutes if it
 /// ended its sessions without a word.
-#[test]
-fn a_node_that_goes_away_withdraws_what_it_announced() {
-    let lab = two_zones();
+fn a_node_that_goes_away_withdraws_what_it_announced(store: Store) {
+    let lab = two_zones(store);
     let node = lab.node("z1w2").unwrap();
     let gone = without_blocks(&lab, "z1w2");
     let before = sessions(&node);
@@ -113,7 +117,7 @@ fn a_node_that_goes_away_withdraws_what_it_announced() {
     fs::remove_file(&request).unwrap();
     wait_for_all(&lab);
 
-    let text = fs::read_to_string(file(&lab, "nodes", "z1w2")).unwrap();
+    let object = get(&lab, "nodes", "z1w2");
     change(&lab, ("nodes", "z1w2"), |node| {
         node["status"]["conditions"] = json!([{
             "type": "Ready",
@@ -124,7 +128,7 @@ fn a_node_that_goes_away_withdraws_what_it_announced() {
     });
     wait_for_tables(&lab, &gone);
     wait_for_notice(&node, "says that it is shutting down");
-    write(&file(&lab, "nodes", "z1w2"), &text);
+    lab.put(&object).unwrap();
     wait_for_all(&lab);
     assert_eq!(sessions(&node), before);
     watch.assert_silent("withdrawn and back");
@@ -150,9 +154,8 @@ fn a_node_that_goes_away_withdraws_what_it_announced() {
 }
 
 /// A reflector that goes away leaves the other one's paths, and nothing stale.
-#[test]
-fn a_reflector_that_goes_away_is_gone_at_once() {
-    let lab = two_zones();
+fn a_reflector_that_goes_away_is_gone_at_once(store: Store) {
+    let lab = two_zones(store);
     let reflector = lab.node("z1m1").unwrap();
     let mut gone = without_blocks(&lab, "z1m1");
     let (aggregates, hops) = (aggregates(&lab, "z1m1"), &reflector.plan().internal_ips);
@@ -178,34 +181,6 @@ fn a_reflector_that_goes_away_is_gone_at_once() {
     wait_for_all(&lab);
 }
 
-/// The folders of the cluster's objects, out of sight and back.
-struct Folders<'a>(&'a Lab);
-
-impl Folders<'_> {
-    fn hide(&self) {
-        let (all, hidden) = (self.0.cluster_dir(), self.hidden());
-        fs::create_dir(&hidden).unwrap();
-        for folder in FOLDERS {
-            fs::rename(all.join(folder), hidden.join(folder)).unwrap();
-        }
-    }
-
-    fn show(&self) {
-        for folder in FOLDERS {
-            fs::rename(
-                self.hidden().join(folder),
-                self.0.cluster_dir().join(folder),
-            )
-            .unwrap();
-        }
-        fs::remove_dir(self.hidden()).unwrap();
-    }
-
-    fn hidden(&self) -> PathBuf {
-        self.0.cluster_dir().join(".hidden")
-    }
-}
-
 /// Waits until a node remembers the whole cluster.
 fn wait_for_memory(node: &Node) {
     wait(&format!("{} remembers", node.name()), || {
@@ -218,14 +193,12 @@ fn wait_for_memory(node: &Node) {
 }
 
 /// What a node knew of the cluster outlives its agent, so that BGP needs no cluster store to begin.
-#[test]
-fn sessions_and_announcements_need_no_store() {
-    let lab = two_zones();
+fn sessions_and_announcements_need_no_store(store: Store) {
+    let lab = two_zones(store);
     let nodes = ["z1w1", "z1m1"].map(|name| lab.node(name).unwrap());
     nodes.iter().for_each(wait_for_memory);
-    let folders = Folders(&lab);
     let watch = Watch::over(&lab, &["c1", "bb1", "z1w1", "z1w2", "z1m1", "z1m2", "z2w1"]);
-    folders.hide();
+    lab.hide_store().unwrap();
     for node in &nodes {
         node.stop_agent(Signal::SIGKILL).unwrap();
         node.start_agent().unwrap();
@@ -237,7 +210,7 @@ fn sessions_and_announcements_need_no_store() {
     }
     wait_for_all(&lab);
     watch.assert_silent("without a cluster store");
-    folders.show();
+    lab.show_store().unwrap();
     for node in &nodes {
         node.wait_ready(PATIENCE).unwrap();
     }
@@ -267,14 +240,14 @@ fn reboot(node: &Node, heard: Duration) {
 
 /// A node that boots while the cluster store is silent speaks BGP by what it remembers. Long after, its
 /// blocks may be another node's (law 2), so that it announces none of them.
-#[test]
-fn after_a_reboot_blocks_are_announced_before_the_store_answers_only_if_it_was_heard_lately() {
-    let lab = two_zones();
+fn after_a_reboot_blocks_are_announced_before_the_store_answers_only_if_it_was_heard_lately(
+    store: Store,
+) {
+    let lab = two_zones(store);
     let node = lab.node("z1w2").unwrap();
     wait_for_memory(&node);
-    let folders = Folders(&lab);
     let watch = Watch::over(&lab, &["z1w1", "z1m1", "c2", "bb1", "z2w1"]);
-    folders.hide();
+    lab.hide_store().unwrap();
     reboot(&node, Duration::from_secs(60));
     wait_for_all(&lab);
 
@@ -289,7 +262,7 @@ fn after_a_reboot_blocks_are_announced_before_the_store_answers_only_if_it_was_h
         }
     }
     watch.assert_silent("before the store answered");
-    folders.show();
+    lab.show_store().unwrap();
     node.wait_ready(PATIENCE).unwrap();
     wait_for_all(&lab);
 }

@@ -12,11 +12,17 @@ mod zones_world;
 use anyhow::{Context, Result, ensure};
 use gingham_integration::tables::expected;
 use gingham_integration::topology::{Cores, Place, Zones, reference};
-use gingham_integration::{Lab, LabBox, Pod, Process, eventually};
+use gingham_integration::{Lab, LabBox, Pod, Process, Store, eventually, on_both_stores};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
 use zones_world::{PATIENCE, reach, sessions, settled, timed, undisturbed, up};
+
+on_both_stores! {
+    all_up,
+    a_node_is_added_and_removed,
+    a_node_that_moves_to_another_zone_keeps_its_pods_reachable,
+}
 
 /// Echo requests of a capture.
 const PINGS: u32 = 5;
@@ -36,9 +42,8 @@ fn named<'a>(pods: &'a [Pod], name: &str) -> Result<&'a Pod> {
 }
 
 /// The tables are compared by `up` already.
-#[test]
-fn all_up() -> Result<()> {
-    let lab = up(reference(Zones::Three, Cores::One)?)?;
+fn all_up(store: Store) -> Result<()> {
+    let lab = up(store, reference(Zones::Three, Cores::One)?)?;
     let pods = pods(&lab)?;
     for from in ["z1w1-a", "z2w1-a", "z3m1-a"] {
         reach(named(&pods, from)?, &pods)?;
@@ -153,9 +158,8 @@ fn capture(on: &LabBox, interface: &str) -> Result<Process> {
 }
 
 /// Its own objects are all that is written, and nobody else's session notices.
-#[test]
-fn a_node_is_added_and_removed() -> Result<()> {
-    let mut lab = up(reference(Zones::Three, Cores::One)?)?;
+fn a_node_is_added_and_removed(store: Store) -> Result<()> {
+    let mut lab = up(store, reference(Zones::Three, Cores::One)?)?;
     let others: Vec<Pod> = ["z1w1", "z2w1", "z3w1"]
         .iter()
         .map(|name| lab.node(name)?.add_pod("a"))
@@ -188,9 +192,8 @@ fn a_node_is_added_and_removed() -> Result<()> {
 
 /// Its blocks are of zone 1's pool and now leave zone 2, each for itself. Until its agent has followed
 /// nothing reaches it.
-#[test]
-fn a_node_that_moves_to_another_zone_keeps_its_pods_reachable() -> Result<()> {
-    let mut lab = up(reference(Zones::Three, Cores::One)?)?;
+fn a_node_that_moves_to_another_zone_keeps_its_pods_reachable(store: Store) -> Result<()> {
+    let mut lab = up(store, reference(Zones::Three, Cores::One)?)?;
     let tables = expected(lab.topology());
     let moved = lab.node("z1w2")?.add_pod("moved")?;
     let others: Vec<Pod> = ["z1w1", "z2w1", "z3w1"]

@@ -33,6 +33,28 @@ pub enum Store {
     Kubernetes,
 }
 
+/// Makes each scenario a test on each store: `directory::NAME` and `kubernetes::NAME`.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($name:ident),+ $(,)?) => {
+        /// With the cluster objects in a directory.
+        mod directory {
+            $(#[test]
+            fn $name() -> impl std::process::Termination {
+                super::$name($crate::Store::Directory)
+            })+
+        }
+
+        /// With the cluster objects at a real API server.
+        mod kubernetes {
+            $(#[test]
+            fn $name() -> impl std::process::Termination {
+                super::$name($crate::Store::Kubernetes)
+            })+
+        }
+    };
+}
+
 /// The objects of a lab.
 #[derive(Debug)]
 pub(super) enum Objects {

@@ -5,7 +5,9 @@ pub(crate) mod zones;
 
 use anyhow::{Result, bail, ensure};
 use gingham_integration::topology::{self, Topology};
-use gingham_integration::{Binaries, Exec, Lab, LabBox, Node, Output, Plan, eventually};
+use gingham_integration::{
+    Binaries, Exec, Lab, LabBox, Node, Output, Plan, Store, cluster, eventually,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -31,13 +33,14 @@ pub(crate) fn one_zone() -> Topology {
 }
 
 /// A lab whose agents do not run yet.
-pub(crate) fn without_agents(topology: Topology) -> Lab {
-    Lab::up(Plan::scoped(topology, Binaries::locate().unwrap())).unwrap()
+pub(crate) fn without_agents(store: Store, topology: Topology) -> Lab {
+    let plan = Plan::scoped(topology, Binaries::locate().unwrap());
+    Lab::up(plan.on(store)).unwrap()
 }
 
 /// A lab whose agents are ready.
-pub(crate) fn up(topology: Topology) -> Lab {
-    let lab = without_agents(topology);
+pub(crate) fn up(store: Store, topology: Topology) -> Lab {
+    let lab = without_agents(store, topology);
     start_agents(&lab);
     lab
 }
@@ -53,7 +56,7 @@ pub(crate) fn start_agents(lab: &Lab) {
 
 /// The file of an object in the lab's cluster directory.
 pub(crate) fn file(lab: &Lab, kind: &str, name: &str) -> PathBuf {
-    lab.cluster_dir().join(kind).join(format!("{name}.yaml"))
+    cluster::file(&lab.cluster_dir(), kind, name)
 }
 
 /// Replaces a file as a careful writer does, so that no half of it is ever read.
@@ -63,12 +66,23 @@ pub(crate) fn write(path: &std::path::Path, text: &str) {
     fs::rename(&temporary, path).unwrap();
 }
 
-/// Changes an object by replacing text in its file.
+/// Changes an object by replacing text of it.
 pub(crate) fn edit(lab: &Lab, (kind, name): (&str, &str), from: &str, to: &str) {
-    let path = file(lab, kind, name);
-    let text = fs::read_to_string(&path).unwrap();
+    change(lab, (kind, name), |object| {
+        *object = rewritten(object, from, to)
+    });
+}
+
+/// An object with some of its text replaced.
+pub(crate) fn rewritten(object: &Value, from: &str, to: &str) -> Value {
+    let text = serde_saphyr::to_string(object).unwrap();
     assert!(text.contains(from), "{from:?} is not in {text}");
-    write(&path, &text.replace(from, to));
+    serde_saphyr::from_str(&text.replace(from, to)).unwrap()
+}
+
+/// The object of this kind and name.
+pub(crate) fn get(lab: &Lab, kind: &str, name: &str) -> Value {
+    lab.get(kind, name).unwrap().unwrap()
 }
 
 /// The routes of one protocol, both families, one a line, as `ip route` prints them.
@@ -151,11 +165,8 @@ pub(crate) fn agent(node: &Node, arguments: &[&str]) -> Output {
 }
 
 /// Changes an object as a whole.
-pub(crate) fn change(lab: &Lab, (kind, name): (&str, &str), change: impl FnOnce(&mut Value)) {
-    let path = file(lab, kind, name);
-    let mut object = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    change(&mut object);
-    write(&path, &serde_saphyr::to_string(&object).unwrap());
+pub(crate) fn change(lab: &Lab, object: (&str, &str), change: impl FnOnce(&mut Value)) {
+    lab.change(object, change).unwrap();
 }
 
 /// A Block object of a node that need not exist.
@@ -168,12 +179,14 @@ pub(crate) fn block(cidr: &str, node: &str, via: &str) -> String {
     )
 }
 
+/// Writes an object.
+pub(crate) fn put(lab: &Lab, text: &str) {
+    lab.put(&serde_saphyr::from_str(text).unwrap()).unwrap();
+}
+
 /// Writes the Block object of an IPv4 block.
 pub(crate) fn put_block(lab: &Lab, cidr: &str, node: &str, via: &str) {
-    write(
-        &file(lab, "blocks", &block_name(cidr)),
-        &block(cidr, node, via),
-    );
+    put(lab, &block(cidr, node, via));
 }
 
 /// The name of the Block object of an IPv4 block.

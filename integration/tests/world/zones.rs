@@ -4,7 +4,7 @@
 use super::{PATIENCE, agent, start_agents, wait, without_agents};
 use anyhow::{Context, Result, bail, ensure};
 use gingham_integration::tables::{self, Tables};
-use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Topology, Traffic};
+use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Store, Topology, Traffic};
 use gingham_model::{Family, Prefix};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -33,11 +33,11 @@ impl Deref for Alone {
 }
 
 /// A lab whose tables are as expected.
-pub(crate) fn settled(topology: Topology) -> Alone {
+pub(crate) fn settled(store: Store, topology: Topology) -> Alone {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that failed has left nothing behind.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = without_agents(topology);
+    let lab = without_agents(store, topology);
     for router in lab.routers() {
         router.start().unwrap();
     }

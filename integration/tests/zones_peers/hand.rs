@@ -1,10 +1,10 @@
 //! A settled lab, and a hand on its cores and in its objects.
 
-use crate::world::{self, PATIENCE, agent, file, start_agents, wait, without_agents, write};
+use crate::world::{self, PATIENCE, agent, start_agents, wait, without_agents};
 use anyhow::ensure;
 use gingham_integration::tables::{self, Tables, expected};
 use gingham_integration::topology::{Cores, Duty, Role, Topology, Zones, reference};
-use gingham_integration::{Lab, Node};
+use gingham_integration::{Lab, Node, Store};
 use gingham_model::{Family, Prefix};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -38,15 +38,15 @@ pub(crate) fn zone_one() -> Topology {
 }
 
 /// A lab whose routers and agents all know everything.
-pub(crate) fn up(topology: Topology) -> Lab {
-    let lab = stand(topology);
+pub(crate) fn up(store: Store, topology: Topology) -> Lab {
+    let lab = stand(store, topology);
     start(&lab);
     lab
 }
 
 /// A lab in which nobody speaks yet.
-pub(crate) fn stand(topology: Topology) -> Lab {
-    without_agents(topology)
+pub(crate) fn stand(store: Store, topology: Topology) -> Lab {
+    without_agents(store, topology)
 }
 
 /// Starts all speakers, and waits for all sessions and tables.
@@ -210,20 +210,19 @@ pub(crate) enum Verb {
 }
 
 /// Writes an object of Gingham's own.
-pub(crate) fn put(lab: &Lab, (folder, kind, name): (&str, &str, &str), spec: &Value) {
+pub(crate) fn put(lab: &Lab, (kind, name): (&str, &str), spec: &Value) {
     let object = json!({
         "apiVersion": "gingham.dev/v1alpha1",
         "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
     });
-    let text = serde_saphyr::to_string(&object).unwrap();
-    write(&file(lab, folder, name), &text);
+    lab.put(&object).unwrap();
 }
 
 /// Writes a BGPPeer.
 pub(crate) fn put_peer(lab: &Lab, name: &str, spec: &Value) {
-    put(lab, ("bgppeers", "BGPPeer", name), spec);
+    put(lab, ("BGPPeer", name), spec);
 }
 
 /// Waits until a node says all of `words` in one of its notices.
@@ -235,5 +234,5 @@ pub(crate) fn wait_for_notice(node: &Node, words: &[&str]) {
 
 /// Removes an object.
 pub(crate) fn remove(lab: &Lab, folder: &str, name: &str) {
-    std::fs::remove_file(file(lab, folder, name)).unwrap();
+    lab.remove(folder, name).unwrap();
 }

@@ -6,10 +6,14 @@ use crate::hand::{
 };
 use crate::world::{change, wait};
 use anyhow::ensure;
-use gingham_integration::{Lab, Node};
+use gingham_integration::{Lab, Node, Store, on_both_stores};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
+
+on_both_stores! {
+    keys_and_timers_concern_their_own_sessions_only,
+}
 
 /// The addresses of the reflectors, as the core has them.
 const ENDS: [&str; 4] = ["10.1.0.11", "10.1.0.12", "fd00:1::11", "fd00:1::12"];
@@ -47,9 +51,8 @@ fn wait_for_new_core_sessions(lab: &Lab, before: &BTreeMap<String, u64>) {
     assert_eq!(others, [""; 0]);
 }
 
-#[test]
-fn keys_and_timers_concern_their_own_sessions_only() {
-    let lab = up(zone_one());
+fn keys_and_timers_concern_their_own_sessions_only(store: Store) {
+    let lab = up(store, zone_one());
     let before = established(&lab);
     put_peer(
         &lab,

@@ -4,23 +4,24 @@ use crate::hand::{
     CORE, REFLECTORS, Verb, announce_at_c1, established, peers, put, put_peer, remove, settle,
     stand, start, up, wait_for, wait_for_notice, wait_for_session, with, zone_one,
 };
-use crate::world::{self, file, wait, wait_for_status, write};
+use crate::world::{self, wait, wait_for_status};
 use anyhow::ensure;
-use gingham_integration::Lab;
 use gingham_integration::tables::{Tables, expected};
+use gingham_integration::{Lab, Store, on_both_stores};
 use serde_json::{Value, json};
 use std::thread::sleep;
 use std::time::Duration;
+
+on_both_stores! {
+    filters_change_what_is_learned_and_no_session,
+    a_core_is_found_by_gateway_by_address_and_by_selector,
+}
 
 /// What was going to happen would have within this time.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 fn put_filter(lab: &Lab, name: &str, import: &Value) {
-    put(
-        lab,
-        ("routefilters", "RouteFilter", name),
-        &json!({"import": import}),
-    );
+    put(lab, ("RouteFilter", name), &json!({"import": import}));
 }
 
 /// The tables with these lines at every node.
@@ -36,15 +37,14 @@ fn at_every_node(lab: &Lab, lines: &[&str]) -> Tables {
 const BY_ADDRESS: [(&str, &str); 2] = [("c1-v4", "10.1.0.1"), ("c1-v6", "fd00:1::1")];
 
 /// No node has a default route but by BGP. The core announces one.
-#[test]
-fn filters_change_what_is_learned_and_no_session() {
+fn filters_change_what_is_learned_and_no_session(store: Store) {
     let mut topology = zone_one();
     for plan in &mut topology.boxes {
         if plan.node().is_some() {
             plan.routes.clear();
         }
     }
-    let lab = stand(topology);
+    let lab = stand(store, topology);
     remove(&lab, "bgppeers", "cores");
     let filters = |names: &[&str]| {
         for (name, address) in BY_ADDRESS {
@@ -129,9 +129,8 @@ fn by_address(lab: &Lab, selected: &Value) {
     }
 }
 
-#[test]
-fn a_core_is_found_by_gateway_by_address_and_by_selector() {
-    let lab = up(zone_one());
+fn a_core_is_found_by_gateway_by_address_and_by_selector(store: Store) {
+    let lab = up(store, zone_one());
     wait_for_core(&lab, CORE);
 
     put_peer(&lab, "cores", &json!({"zone": "z9", "defaultGateway": {}}));
@@ -149,15 +148,15 @@ fn a_core_is_found_by_gateway_by_address_and_by_selector() {
         remove(&lab, "bgppeers", name);
     }
     wait_for_no_core(&lab);
-    write(&file(&lab, "nodes", "c1"), &core_as_a_node());
+    lab.put(&core_as_a_node()).unwrap();
     let core = json!({"matchLabels": {"example.org/role": "core"}});
     put_peer(&lab, "selected", &json!({"peerSelector": core}));
     wait_for_core(&lab, ["selected-10.1.0.1", "selected-fd00:1::1"]);
 }
 
 /// A Node object of the core, of the kind of which every agent knows all: one for traffic from outside.
-fn core_as_a_node() -> String {
-    let object = json!({
+fn core_as_a_node() -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
@@ -173,8 +172,7 @@ fn core_as_a_node() -> String {
             {"type": "InternalIP", "address": "10.1.0.1"},
             {"type": "InternalIP", "address": "fd00:1::1"},
         ]},
-    });
-    serde_saphyr::to_string(&object).unwrap()
+    })
 }
 
 fn a_selector_that_matches_nothing_keeps_the_sessions(lab: &Lab, reflectors: &Value) {

@@ -4,15 +4,19 @@ use crate::hand::{CORE, asked, said, two_zones, up, wait_for_session};
 use crate::world::wait;
 use anyhow::ensure;
 use gingham_integration::tables::{expected, seen};
-use gingham_integration::{Lab, Node};
+use gingham_integration::{Lab, Node, Store, on_both_stores};
 use gingham_model::Family;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
 
-#[test]
-fn every_path_has_its_standing_and_every_loser_its_reason() {
-    let lab = up(two_zones());
+on_both_stores! {
+    every_path_has_its_standing_and_every_loser_its_reason,
+    a_core_with_the_sample_configuration_has_every_block,
+}
+
+fn every_path_has_its_standing_and_every_loser_its_reason(store: Store) {
+    let lab = up(store, two_zones());
     let mut losers = 0;
     for name in ["z1w1", "z1m1", "z2m2"] {
         let node = lab.node(name).unwrap();
@@ -100,9 +104,8 @@ fn one_verdict(node: &Node, address: &str) {
 }
 
 /// The samples are run as they are printed, by daemons that know nothing else.
-#[test]
-fn a_core_with_the_sample_configuration_has_every_block() {
-    let lab = up(two_zones());
+fn a_core_with_the_sample_configuration_has_every_block(store: Store) {
+    let lab = up(store, two_zones());
     for (core, reflector, flavour, file, sessions) in [
         ("c1", "z1m1", "frr", "bgpd.conf", CORE),
         (

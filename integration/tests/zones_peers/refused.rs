@@ -7,11 +7,16 @@ use crate::hand::{
 use crate::world::{PATIENCE, wait};
 use anyhow::ensure;
 use gingham_integration::tables::{Tables, expected};
-use gingham_integration::{Binaries, Lab, Node, Process};
+use gingham_integration::{Binaries, Lab, Node, Process, Store, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::thread::sleep;
 use std::time::Duration;
+
+on_both_stores! {
+    what_a_core_may_not_say_is_refused_counted_and_harms_nobody,
+    what_a_node_may_not_say_is_refused_by_origin_and_harms_only_itself,
+}
 
 /// What would have spread within this time.
 const A_WHILE: Duration = Duration::from_secs(2);
@@ -93,9 +98,8 @@ fn without_what_the_core_gave_up(lab: &Lab) -> Tables {
     tables
 }
 
-#[test]
-fn what_a_core_may_not_say_is_refused_counted_and_harms_nobody() {
-    let lab = up(two_zones());
+fn what_a_core_may_not_say_is_refused_counted_and_harms_nobody(store: Store) {
+    let lab = up(store, two_zones());
     let before = json!({"own-node-subnet": 1});
     let after = json!({
         "default-route": 1, "martian": 1, "own-node-subnet": 2, "own-pool": 1, "zoneBlock": 1,
@@ -193,9 +197,8 @@ fn impostor(lab: &Lab) -> Process {
     node.host().spawn("impostor", &[&speaker, path]).unwrap()
 }
 
-#[test]
-fn what_a_node_may_not_say_is_refused_by_origin_and_harms_only_itself() {
-    let lab = up(two_zones());
+fn what_a_node_may_not_say_is_refused_by_origin_and_harms_only_itself(store: Store) {
+    let lab = up(store, two_zones());
     let impostor = impostor(&lab);
     let (peer, series) = ("nodes-10.1.0.0-24/10.1.0.22", "nodes-10.1.0.0-24");
     for name in REFLECTORS {

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use gingham_integration::tables::{self, Tables, expected};
 use gingham_integration::topology::{Daemon, Topology};
-use gingham_integration::{Binaries, Lab, Plan, Pod, eventually};
+use gingham_integration::{Binaries, Lab, Plan, Pod, Store, eventually};
 use gingham_model::Family;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A lab whose routers and agents run, and whose tables are as expected.
-pub(crate) fn up(topology: Topology) -> Result<Lab> {
-    let lab = Lab::up(Plan::scoped(topology, Binaries::locate()?))?;
+pub(crate) fn up(store: Store, topology: Topology) -> Result<Lab> {
+    let lab = Lab::up(Plan::scoped(topology, Binaries::locate()?).on(store))?;
     for router in lab.routers() {
         router.start()?;
     }
