@@ -1,0 +1,30 @@
+//! Who may do what at the API server: both service accounts, with a token of the node itself, of
+//! another node, and of none. The table is asked with `dryRun=All`: everything is checked and nothing
+//! is changed, so that no row depends on another.
+
+#[path = "kube_identities/blocks.rs"]
+mod blocks;
+#[path = "kube_identities/cluster.rs"]
+mod cluster;
+#[path = "kube_identities/others.rs"]
+mod others;
+#[path = "kube_identities/questions.rs"]
+mod questions;
+
+use anyhow::Result;
+use cluster::Cluster;
+
+#[test]
+fn a_node_creates_changes_and_deletes_its_own_blocks_and_no_others() -> Result<()> {
+    let mut cluster = Cluster::new()?;
+    blocks::of_its_own(&mut cluster)?;
+    blocks::of_others(&mut cluster)?;
+    blocks::in_pools(&mut cluster)?;
+    blocks::and_their_metadata(&mut cluster)?;
+    others::without_a_node(&mut cluster)?;
+    others::node_status(&mut cluster)?;
+    others::reading(&mut cluster)?;
+    others::reporting(&mut cluster)?;
+    others::the_operator(&mut cluster)?;
+    cluster.verdict()
+}

@@ -1,0 +1,186 @@
+//! The cluster that is asked, and what is expected of its answers.
+
+use crate::questions::{
+    BLOCKS, EVENTS, FREE, LEASES, ORPHANED, OTHER, OWN, POD_CIDR, block, dry, event, lease, node,
+    post, unavailable,
+};
+use anyhow::{Context, Result, bail, ensure};
+use gingham_integration::eventually;
+use gingham_integration::kubernetes::{Answer, Api, Client, NAMESPACE, Question};
+use serde_json::json;
+use std::time::Duration;
+
+const CRDS: &str = include_str!("../../../deploy/crds.yaml");
+const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
+const ADMISSION: &str = include_str!("../../../deploy/admission.yaml");
+
+/// What is expected of an answer.
+#[derive(Clone, Copy)]
+pub enum Is {
+    Allowed,
+    /// Refused, and the refusal says this.
+    Refused(&'static str),
+    /// The schema refuses it for everybody, and says this.
+    Invalid(&'static str),
+}
+use Is::{Allowed, Invalid, Refused};
+
+/// What RBAC says.
+pub const NO_RULE: Is = Refused("cannot");
+
+/// The cluster, and the clients of n1's agents; n2 is the other node.
+pub struct Cluster {
+    api: Api,
+    pub node: Client,
+    reflector: Client,
+    node_nowhere: Client,
+    reflector_nowhere: Client,
+    wrong: Vec<String>,
+    asked: usize,
+}
+
+impl Cluster {
+    pub fn new() -> Result<Self> {
+        let api = Api::start(&[])?;
+        for text in [CRDS, RBAC, ADMISSION] {
+            api.apply(text)?;
+        }
+        for name in ["n1", "n2"] {
+            api.create(&node(name))?;
+        }
+        api.create(&json!({
+            "apiVersion": "gingham.dev/v1alpha1",
+            "kind": "ZonePool",
+            "metadata": {"name": "z1"},
+            "spec": {"zone": "z1", "cidrs": [{"cidr": "10.64.0.0/16"}, {"cidr": "fd00:64::/48"}]},
+        }))?;
+        for (cidr, owner, pool, state) in [
+            (OWN, "n1", "z1", "Active"),
+            (OTHER, "n2", "z1", "Active"),
+            (ORPHANED, "n2", "z1", "Orphaned"),
+            (POD_CIDR, "n2", "node-pod-cidrs", "Active"),
+        ] {
+            api.create(&block(cidr, owner, pool, state))?;
+        }
+        api.create(&json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "zone", "namespace": NAMESPACE},
+            "stringData": {"password": "secret"},
+        }))?;
+        let cluster = Cluster {
+            node: api.client_for("gingham-node", "n1")?,
+            reflector: api.client_for("gingham-reflector", "n1")?,
+            node_nowhere: nowhere(&api, "gingham-node")?,
+            reflector_nowhere: nowhere(&api, "gingham-reflector")?,
+            api,
+            wrong: Vec::new(),
+            asked: 0,
+        };
+        let other = cluster.api.client_for("gingham-node", "n2")?;
+        for (client, name) in [(&cluster.node, "n1"), (&other, "n2")] {
+            let made = client.ask(post(EVENTS, event(name, "gingham-agent", name)))?;
+            made.ok().with_context(|| format!("the event of {name}"))?;
+        }
+        let lease = post(LEASES, lease("gingham-conditions"));
+        cluster.reflector.ask(lease)?.ok().context("the Lease")?;
+        cluster.enforced()?;
+        Ok(cluster)
+    }
+
+    /// Policies count a moment after they are there; each is asked until it refuses something.
+    fn enforced(&self) -> Result<()> {
+        let probes = [
+            (&self.node, post(BLOCKS, block(FREE, "n2", "z1", "Active"))),
+            (
+                &self.node,
+                post(BLOCKS, block("10.64.1.0/27", "n1", "z1", "Active")),
+            ),
+            (&self.node, unavailable("n2")),
+            (&self.node, post(EVENTS, event("probe", "kubelet", "n1"))),
+            (&self.reflector, post(LEASES, lease("probe"))),
+        ];
+        for (client, question) in probes {
+            let what = format!("{} is refused", question.path);
+            let patience = Duration::from_secs(60);
+            eventually(&what, patience, || {
+                let answer = client.ask(dry(question.clone()))?;
+                ensure!(answer.code == 403, "{}: {}", answer.code, answer.body);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Asks, and remembers what is not as expected.
+    pub fn row(&mut self, who: Who, what: &str, question: Question, is: Is) -> Result<()> {
+        let client = match who {
+            Who::Node => &self.node,
+            Who::Reflector => &self.reflector,
+            Who::NodeNowhere => &self.node_nowhere,
+            Who::ReflectorNowhere => &self.reflector_nowhere,
+            Who::Operator => &*self.api,
+        };
+        let answer = client.ask(dry(question))?;
+        self.asked += 1;
+        if let Err(why) = judge(&answer, is) {
+            self.wrong.push(format!("{who:?} {what}: {why:#}"));
+        }
+        Ok(())
+    }
+
+    /// The same of both accounts.
+    pub fn both(&mut self, what: &str, question: Question, is: Is) -> Result<()> {
+        self.row(Who::Node, what, question.clone(), is)?;
+        self.row(Who::Reflector, what, question, is)
+    }
+
+    pub fn verdict(self) -> Result<()> {
+        ensure!(self.asked > 0, "nothing was asked");
+        ensure!(
+            self.wrong.is_empty(),
+            "{} of {} answers are wrong:\n{}",
+            self.wrong.len(),
+            self.asked,
+            self.wrong.join("\n")
+        );
+        Ok(())
+    }
+}
+
+/// Whose token is used; nowhere is one that is bound to no Pod.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    Node,
+    Reflector,
+    NodeNowhere,
+    ReflectorNowhere,
+    Operator,
+}
+
+fn judge(answer: &Answer, is: Is) -> Result<()> {
+    let said = answer.body["message"].as_str().unwrap_or_default();
+    match (is, answer.code) {
+        (Allowed, 200..300) => Ok(()),
+        (Allowed, code) => bail!("{code}: {said}"),
+        (Refused(part), 403) | (Invalid(part), 422) if said.contains(part) => Ok(()),
+        (Refused(part) | Invalid(part), code) => {
+            bail!("must be refused with {part:?}; {code}: {said}")
+        }
+    }
+}
+
+/// A client of a token that is bound to nothing.
+fn nowhere(api: &Api, account: &str) -> Result<Client> {
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token");
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 3600},
+    });
+    let answer = api.ask(post(&path, request))?.ok()?;
+    let token = answer["status"]["token"]
+        .as_str()
+        .context("no token came")?;
+    api.client_with(token)
+}

@@ -1,0 +1,149 @@
+//! Objects and questions.
+
+use gingham_integration::kubernetes::{NAMESPACE, Question};
+use gingham_model::Block;
+use http::Method;
+use serde_json::{Value, json};
+
+pub const BLOCKS: &str = "/apis/gingham.dev/v1alpha1/blocks";
+pub const NODES: &str = "/api/v1/nodes";
+pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
+pub const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/gingham-system/leases";
+pub const SECRETS: &str = "/api/v1/namespaces/gingham-system/secrets";
+
+pub const MERGE: &str = "application/merge-patch+json";
+pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
+/// The blocks that are there: one of n1, and three of n2.
+pub const OWN: &str = "10.64.0.0/26";
+pub const OTHER: &str = "10.64.0.64/26";
+pub const ORPHANED: &str = "10.64.0.128/26";
+pub const POD_CIDR: &str = "10.99.2.0/24";
+/// One that nobody has.
+pub const FREE: &str = "10.64.1.0/26";
+
+pub fn node(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": "z1"}},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "10.1.0.1"}],
+            "capacity": {"cpu": "2"},
+            "allocatable": {"cpu": "2"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    })
+}
+
+pub fn block(cidr: &str, owner: &str, pool: &str, state: &str) -> Value {
+    json!({
+        "apiVersion": "gingham.dev/v1alpha1",
+        "kind": "Block",
+        "metadata": {"name": name_of(cidr)},
+        "spec": {
+            "cidr": cidr,
+            "pool": pool,
+            "zone": "z1",
+            "node": owner,
+            "nodeUID": format!("uid-of-{owner}"),
+            "nodeIPs": ["10.1.0.1", "fd00:1::1"],
+            "state": state,
+        },
+    })
+}
+
+pub fn name_of(cidr: &str) -> String {
+    cidr.parse().map(Block::object_name).unwrap_or_default()
+}
+
+pub fn event(name: &str, controller: &str, instance: &str) -> Value {
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": "default"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": controller,
+        "reportingInstance": instance,
+        "action": "Claim",
+        "reason": "Exhausted",
+        "type": "Warning",
+        "regarding": {"apiVersion": "v1", "kind": "Node", "name": "n1"},
+        "note": "no pool has a free block",
+    })
+}
+
+pub fn lease(name: &str) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+    })
+}
+
+pub fn leader(node: &str) -> Value {
+    json!({"spec": {"holderIdentity": node, "leaseDurationSeconds": 30}})
+}
+
+pub fn path(cidr: &str) -> String {
+    format!("{BLOCKS}/{}", name_of(cidr))
+}
+
+pub fn post(path: &str, body: Value) -> Question {
+    Question::with(Method::POST, path, body)
+}
+
+pub fn patched(path: &str, content: &'static str, body: Value) -> Question {
+    Question {
+        method: Method::PATCH,
+        path: path.to_owned(),
+        content,
+        body,
+    }
+}
+
+pub fn put(cidr: &str, owner: &str, version: &str) -> Question {
+    let mut body = block(cidr, owner, "z1", "Draining");
+    body["metadata"]["resourceVersion"] = version.into();
+    Question::with(Method::PUT, path(cidr), body)
+}
+
+pub fn spec(cidr: &str, change: Value) -> Question {
+    patched(&path(cidr), MERGE, json!({ "spec": change }))
+}
+
+pub fn status(cidr: &str) -> Question {
+    let since = json!({"status": {"orphanedSince": "2026-01-01T00:00:00Z"}});
+    patched(&format!("{}/status", path(cidr)), MERGE, since)
+}
+
+pub fn unavailable(node: &str) -> Question {
+    let condition = json!({
+        "type": "NetworkUnavailable",
+        "status": "False",
+        "reason": "GinghamIsUp",
+        "message": "routes are as planned",
+    });
+    let patch = json!({"status": {"conditions": [condition]}});
+    patched(&format!("{NODES}/{node}/status"), STRATEGIC, patch)
+}
+
+pub fn delete(cidr: &str) -> Question {
+    Question {
+        method: Method::DELETE,
+        ..Question::get(path(cidr))
+    }
+}
+
+/// Everything is checked, nothing is changed.
+pub fn dry(mut question: Question) -> Question {
+    if question.method != Method::GET {
+        let mark = if question.path.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        question.path = format!("{}{mark}dryRun=All", question.path);
+    }
+    question
+}
