@@ -40,7 +40,7 @@ mod route_monitor;
 mod router;
 mod state;
 pub mod tables;
-mod tools;
+pub mod tools;
 pub mod topology;
 mod traffic;
 mod wiring;

@@ -15,7 +15,7 @@ const PINS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools");
 ///
 /// # Errors
 /// It is not there; says what makes it.
-pub(crate) fn locate(program: &str) -> Result<PathBuf> {
+pub fn locate(program: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os(TOOLS_VARIABLE) {
         Some(folder) => PathBuf::from(folder),
         None => cache()?,
