@@ -7,6 +7,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const ONCE: &str = "self.all(a, self.exists_one(b, b == a))";
+const TWICE: &str = "'each filter must be given once: ' + \
+     self.filter(a, !self.exists_one(b, b == a))[0]";
+
 /// Sessions that some nodes have with one kind of peer, such as the core switches of a zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
@@ -158,7 +162,7 @@ pub struct BGPPeerSpec {
     /// The RouteFilters asked beside the built-in rules, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b == a))").message("filters: each must be given once"))]
+    #[x_kube(validation = Rule::new(ONCE).message(Message::Expression(TWICE.into())))]
     pub filters: Vec<ObjectName>,
 }
 

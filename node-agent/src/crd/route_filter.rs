@@ -8,6 +8,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const OWN_NAME: &str = "self.all(a, self.exists_one(b, b.name == a.name))";
+const SHARED_NAME: &str = "'each rule must have a name of its own: ' + self.map(a, \
+     !self.exists_one(b, b.name == a.name), a.name)[0]";
+
 /// Rules a BGPPeer can name. The first rule that matches a path decides; what none matches is left to
 /// who comes next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -49,12 +53,12 @@ pub struct RouteFilterSpec {
     /// For what the peer says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("import: each rule must have a name of its own"))]
+    #[x_kube(validation = Rule::new(OWN_NAME).message(Message::Expression(SHARED_NAME.into())))]
     pub import: Vec<FilterRule>,
     /// For what the peer is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("export: each rule must have a name of its own"))]
+    #[x_kube(validation = Rule::new(OWN_NAME).message(Message::Expression(SHARED_NAME.into())))]
     pub export: Vec<FilterRule>,
 }
 

@@ -10,6 +10,25 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const OWN_AS: &str = "self.all(a, self.exists_one(b, b.asNumber == a.asNumber))";
+const SHARED_AS: &str = "'each zone must have an asNumber of its own: ' + self.map(a, \
+     !self.exists_one(b, b.asNumber == a.asNumber), a.name)[0]";
+
+const DISJOINT: &str = "self.all(a, !has(a.nodeCIDRs) || self.all(b, a.name == b.name || \
+     !has(b.nodeCIDRs) || a.nodeCIDRs.all(x, !isCIDR(x) || b.nodeCIDRs.all(y, !isCIDR(y) || \
+     !cidr(x).containsIP(cidr(y).ip())))))";
+
+const OVERLAPPING: &str = "'nodeCIDRs of different zones must not overlap: those of zone ' + \
+     self.map(a, has(a.nodeCIDRs) && self.exists(b, a.name != b.name && has(b.nodeCIDRs) && \
+     a.nodeCIDRs.exists(x, isCIDR(x) && b.nodeCIDRs.exists(y, isCIDR(y) && \
+     cidr(x).containsIP(cidr(y).ip())))), a.name)[0] + ' meet others'";
+
+const CLUSTER_DISJOINT: &str = "self.all(a, !isCIDR(a) || self.exists_one(b, isCIDR(b) && \
+     (cidr(a).containsIP(cidr(b).ip()) || cidr(b).containsIP(cidr(a).ip()))))";
+const CLUSTER_OVERLAPPING: &str = "'clusterCIDRs must not overlap one another: ' + self.filter(a, \
+     isCIDR(a) && !self.exists_one(b, isCIDR(b) && (cidr(a).containsIP(cidr(b).ip()) || \
+     cidr(b).containsIP(cidr(a).ip()))))[0]";
+
 /// The settings of the cluster. Only the one called `default` is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
@@ -40,10 +59,8 @@ pub struct RoutingConfigSpec {
     #[schemars(length(max = 64))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
-        validation = Rule::new("self.all(a, self.exists_one(b, b.asNumber == a.asNumber))")
-            .message("zones: each zone must have an asNumber of its own"),
-        validation = Rule::new("self.all(a, !has(a.nodeCIDRs) || self.all(b, a.name == b.name || !has(b.nodeCIDRs) || a.nodeCIDRs.all(x, !isCIDR(x) || b.nodeCIDRs.all(y, !isCIDR(y) || !cidr(x).containsIP(cidr(y).ip())))))")
-            .message("zones: nodeCIDRs of different zones must not overlap")
+        validation = Rule::new(OWN_AS).message(Message::Expression(SHARED_AS.into())),
+        validation = Rule::new(DISJOINT).message(Message::Expression(OVERLAPPING.into()))
     )]
     pub zones: Vec<ZoneSpec>,
     /// While set, no agent removes anything.
@@ -130,8 +147,7 @@ pub struct PodCidrs {
     /// Out of which Kubernetes allocates them.
     #[serde(rename = "clusterCIDRs")]
     #[schemars(length(min = 1, max = 16))]
-    #[x_kube(validation = Rule::new("self.all(a, !isCIDR(a) || self.exists_one(b, isCIDR(b) && (cidr(a).containsIP(cidr(b).ip()) || cidr(b).containsIP(cidr(a).ip()))))")
-        .message("clusterCIDRs must not overlap one another"))]
+    #[x_kube(validation = Rule::new(CLUSTER_DISJOINT).message(Message::Expression(CLUSTER_OVERLAPPING.into())))]
     pub cluster_cidrs: Vec<PodCidr>,
     /// Whether traffic that leaves the cluster takes the node's address.
     #[serde(default = "yes")]

@@ -17,6 +17,10 @@ const RESERVED: &str = "!isCIDR(self) || ['0.0.0.0/8', '127.0.0.0/8', '169.254.0
      '224.0.0.0/4', '240.0.0.0/4', '::/127', 'fe80::/10', 'ff00::/8'].all(r, \
      !cidr(r).containsIP(cidr(self).ip()) && !cidr(self).containsIP(cidr(r).ip()))";
 
+/// A name of up to 63, and before it, if anything, a DNS name of up to 253 and a slash.
+pub(super) const LABEL_KEY: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,251}[A-Za-z0-9])?/)?\
+     [A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
 macro_rules! scalar {
     ($($(#[$doc:meta])* $name:ident($inner:ty): $schema:expr;)*) => {$(
         $(#[$doc])*
@@ -67,30 +71,19 @@ scalar! {
              IPv6"),
     ]));
     /// The name of an object.
-    ObjectName(String): json_schema!({
-        "type": "string",
-        "maxLength": 253,
-        "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
-    });
+    ObjectName(String): text(253, json!([rule("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
+        "must be lower-case letters, digits, '-' or '.', the first and last a letter or digit")]));
     /// The name of a zone: a label value.
-    ZoneName(String): json_schema!({
-        "type": "string",
-        "maxLength": 63,
-        "pattern": "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
-    });
+    ZoneName(String): text(63, json!([rule("self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        "must be letters, digits, '-', '_' or '.', the first and last a letter or digit")]));
     /// The key of a label.
-    LabelKey(String): json_schema!({
-        "type": "string",
-        "maxLength": 317,
-        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,251}[A-Za-z0-9])?/)?\
-                    [A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
-    });
+    LabelKey(String): text(317, json!([rule(&format!("self.matches('{LABEL_KEY}')"), "must be a label key, such as \
+        topology.kubernetes.io/zone")]));
     /// The value of a label.
-    LabelValue(String): json_schema!({
-        "type": "string",
-        "maxLength": 63,
-        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
-    });
+    LabelValue(String): text(63, json!([rule(
+        "self == '' || self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        "must be a label value: up to 63 letters, digits, '-', '_' or '.', the first and last a \
+         letter or digit")]));
     /// The number of an autonomous system that somebody can have.
     AsNumber(i64): json_schema!({
         "type": "integer",
@@ -115,25 +108,17 @@ scalar! {
             "must be 0, or 3 and more (RFC 4271)")],
     });
     /// A community.
-    Community(String): json_schema!({
-        "type": "string",
-        "maxLength": 20,
-        "x-kubernetes-validations": [rule(
+    Community(String): text(20, json!([rule(
             "self in ['no-export', 'no-advertise', 'no-export-subconfed', 'graceful-shutdown', \
              'llgr-stale', 'no-llgr', 'blackhole'] || (self.matches('^[0-9]{1,5}:[0-9]{1,5}$') && \
              self.split(':').all(n, int(n) <= 65535))",
             "must be two numbers up to 65535 with a colon between, or a well-known name such as \
-             no-export")],
-    });
+             no-export")]));
     /// A large community.
-    LargeCommunity(String): json_schema!({
-        "type": "string",
-        "maxLength": 32,
-        "x-kubernetes-validations": [rule(
+    LargeCommunity(String): text(32, json!([rule(
             "self.matches('^[0-9]{1,10}:[0-9]{1,10}:[0-9]{1,10}$') && \
              self.split(':').all(n, int(n) <= 4294967295)",
-            "must be three numbers up to 4294967295 with colons between")],
-    });
+            "must be three numbers up to 4294967295 with colons between")]));
 }
 
 fn rule(rule: &str, message: &str) -> Value {
@@ -156,11 +141,15 @@ fn is_address() -> Value {
 }
 
 fn prefix(rules: Value) -> Schema {
-    json_schema!({"type": "string", "maxLength": 43, "x-kubernetes-validations": rules})
+    text(43, rules)
 }
 
 fn address(rules: Value) -> Schema {
-    json_schema!({"type": "string", "maxLength": 39, "x-kubernetes-validations": rules})
+    text(39, rules)
+}
+
+fn text(longest: u32, rules: Value) -> Schema {
+    json_schema!({"type": "string", "maxLength": longest, "x-kubernetes-validations": rules})
 }
 
 fn unsigned_32() -> Schema {

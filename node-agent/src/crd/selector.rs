@@ -1,6 +1,6 @@
 //! The LabelSelector of Kubernetes, with what makes one readable.
 
-use super::scalar::{LabelKey, LabelValue};
+use super::scalar::{LABEL_KEY, LabelKey, LabelValue};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ pub struct LabelSelector {
     /// The label of this key has this value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
-    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317)").message("matchLabels: a key has at most 317 characters"))]
+    #[x_kube(validation = Rule::new(format!("self.all(k, k.matches('{LABEL_KEY}'))"))
+        .message("matchLabels: each key must be a label key, such as topology.kubernetes.io/zone"))]
     pub match_labels: BTreeMap<String, LabelValue>,
     /// More demands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,6 +6,23 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+const FIT: &str = "self.cidrs.all(c, !isCIDR(c.cidr) || cidr(c.cidr).prefixLength() <= \
+     (cidr(c.cidr).ip().family() == 4 ? self.blockSize.v4 : self.blockSize.v6))";
+const UNFIT: &str = "'no block of the length in spec.blockSize fits into ' + self.cidrs.map(c, \
+     isCIDR(c.cidr) && cidr(c.cidr).prefixLength() > (cidr(c.cidr).ip().family() == 4 ? \
+     self.blockSize.v4 : self.blockSize.v6), c.cidr)[0]";
+
+/// Of two prefixes without host bits that share an address, one holds the first address of the other.
+const DISJOINT: &str = "self.all(a, !isCIDR(a.cidr) || self.all(b, a.cidr == b.cidr || \
+     !isCIDR(b.cidr) || !cidr(a.cidr).containsIP(cidr(b.cidr).ip())))";
+const OVERLAPPING: &str = "'cidrs must not overlap one another: ' + self.map(a, isCIDR(a.cidr) && \
+     self.exists(b, a.cidr != b.cidr && isCIDR(b.cidr) && (cidr(a.cidr).containsIP(cidr(b.cidr).ip()) \
+     || cidr(b.cidr).containsIP(cidr(a.cidr).ip()))), a.cidr)[0]";
+
+const KEPT: &str = "oldSelf.all(o, self.exists(n, n.cidr == o.cidr))";
+const TAKEN_AWAY: &str = "'cidrs must not be taken away, blocks of them may be in use; set state: \
+     Draining instead: ' + oldSelf.map(o, !self.exists(n, n.cidr == o.cidr), o.cidr)[0]";
+
 /// The addresses the nodes of a zone take blocks from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
@@ -32,9 +49,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.cidrs.all(c, !isCIDR(c.cidr) || cidr(c.cidr).prefixLength() <= (cidr(c.cidr).ip().family() == 4 ? self.blockSize.v4 : self.blockSize.v6))")
-        .message("cidrs: no block of the length in spec.blockSize fits into one of them")
-        .field_path(".cidrs")
+    validation = Rule::new(FIT).message(Message::Expression(UNFIT.into())).field_path(".cidrs")
 )]
 pub struct ZonePoolSpec {
     /// The zone whose nodes take blocks from this pool. Immutable.
@@ -44,10 +59,8 @@ pub struct ZonePoolSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["cidr".into()]),
-        validation = Rule::new("self.all(a, self.all(b, a.cidr == b.cidr || !isCIDR(a.cidr) || !isCIDR(b.cidr) || !cidr(a.cidr).containsIP(cidr(b.cidr).ip())))")
-            .message("cidrs must not overlap one another"),
-        validation = Rule::new("oldSelf.all(o, self.exists(n, n.cidr == o.cidr))")
-            .message("cidrs must not be taken away, blocks of them may be in use: set their state to Draining instead")
+        validation = Rule::new(DISJOINT).message(Message::Expression(OVERLAPPING.into())),
+        validation = Rule::new(KEPT).message(Message::Expression(TAKEN_AWAY.into()))
     )]
     pub cidrs: Vec<PoolCidr>,
     /// Lengths in bits of the blocks. Immutable.
