@@ -10,6 +10,7 @@
 
 mod blocks;
 mod live;
+mod reporting;
 mod speaking;
 
 use crate::bgp::presence::WITHDRAW;
@@ -133,6 +134,8 @@ pub async fn run<S: Store>(
     let (sender, events) = mpsc::channel(64);
     let cluster = agent.store.watch(sender);
     tasks.spawn(until(stop.clone(), async move { Ok(cluster.await?) }));
+    let reports = reporting::report_on(agent.store.clone(), agent.shown.subscribe());
+    tasks.spawn(until(stop.clone(), reports));
     let run_dir = watch_run_dir(config.run_dir.clone(), agent.dirty.clone());
     tasks.spawn(until(stop.clone(), run_dir));
     let buffer = monitor.buffer_bytes();

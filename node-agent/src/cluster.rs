@@ -7,6 +7,7 @@
 //!
 //! [`Cluster::remember`] puts objects of an earlier run in force, which completes nothing.
 
+mod judged;
 mod proof;
 mod recall;
 

@@ -1,8 +1,10 @@
 //! The RoutingConfig: settings of the whole cluster, checked field by field.
 
+mod network;
 mod pod_cidrs;
 mod sessions;
 
+pub use network::NetworkUnavailable;
 pub use pod_cidrs::PodCidrs;
 pub(crate) use sessions::hold_seconds;
 pub use sessions::{GracefulRestart, Reflectors, Timers};
@@ -50,6 +52,7 @@ pub(crate) struct Spec {
     multipath: Option<usize>,
     #[serde(rename = "podCIDRs")]
     pod_cidrs: Option<PodCidrs>,
+    network_unavailable: NetworkUnavailable,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -99,6 +102,8 @@ pub struct RoutingConfig {
     pub multipath: usize,
     /// Where set, blocks are not carved: they are the podCIDRs of the Nodes.
     pub pod_cidrs: Option<PodCidrs>,
+    /// What becomes of the condition NetworkUnavailable of Nodes.
+    pub network_unavailable: NetworkUnavailable,
 }
 
 impl Default for RoutingConfig {
@@ -117,6 +122,7 @@ impl Default for RoutingConfig {
             reflectors: Reflectors::default(),
             multipath: MULTIPATH,
             pod_cidrs: None,
+            network_unavailable: NetworkUnavailable::default(),
         }
     }
 }
@@ -179,6 +185,7 @@ impl TryFrom<Spec> for RoutingConfig {
             reflectors: spec.reflectors,
             multipath,
             pod_cidrs: spec.pod_cidrs,
+            network_unavailable: spec.network_unavailable,
         })
     }
 }
@@ -204,6 +211,7 @@ impl RoutingConfig {
             "reflectors": self.reflectors,
             "multipath": self.multipath,
             "podCIDRs": self.pod_cidrs,
+            "networkUnavailable": self.network_unavailable,
         })
     }
 }

@@ -29,6 +29,7 @@ pub struct Kubernetes {
     /// Where Secrets and Leases are.
     namespace: String,
     place: watch::Sender<Option<Place>>,
+    lease: lease::Sighted,
 }
 
 /// Where this node stands.
@@ -55,6 +56,7 @@ impl Kubernetes {
             me: me.clone(),
             namespace: namespace.to_owned(),
             place: watch::Sender::new(None),
+            lease: lease::Sighted::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod pod_cidrs;
 mod pods;
 mod recall;
 mod reconcile;
+mod report;
 mod sample;
 mod screen;
 mod sysctls;
