@@ -9,6 +9,7 @@
 //! ```
 
 mod blocks;
+mod custody;
 mod live;
 mod reporting;
 mod speaking;

@@ -9,6 +9,7 @@
 //!   leases.json, host ends ──► pods ──► kernel, leases.json
 //!   pools, blocks ──► firewall ──► nft
 //!   leases.json ──usage──► claim, give_back ──Block──► store
+//!   Blocks of nodes that are gone ──► custody ──Block──► store     on reflectors
 //!   cluster, keys ──► bgp ──► speaker (crates/bgp) ──Learned──► plan
 //!   cluster ──saved──► memory (cluster.json) ──remember──► cluster, after a start
 //!
@@ -19,7 +20,7 @@
 //! ```
 //!
 //! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `since`, `cluster`, `screen`, `plan`,
-//! `claim`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
+//! `claim`, `custody`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
 //! `routes::reconcile`, `schedule`, `snapshot`, `table`, `sample`, `explain` but for its look at the
 //! kernel. Everything that happens is a reason to look again, never an order: the same state of the
 //! world gives the same routes, by whatever way it came about.
@@ -40,6 +41,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod crd;
+pub mod custody;
 pub mod dirty;
 mod ear;
 pub mod explain;

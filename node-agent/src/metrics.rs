@@ -58,6 +58,7 @@ struct AtScrape {
     route_fights: Gauge,
     removals_held: Gauge,
     blocks_skipped: Gauge,
+    blocks_orphaned: Gauge,
     addresses: Gauges,
     objects: Gauges,
     source_synced: Gauges,
@@ -276,6 +277,11 @@ impl AtScrape {
                 "Blocks of the zone without a route",
                 &self.blocks_skipped,
             ),
+            (
+                "blocks_orphaned",
+                "Blocks of the zone whose Node is gone, on its reflectors",
+                &self.blocks_orphaned,
+            ),
             ("ready", "Whether the node is ready", &self.ready),
         ];
         for (name, help, gauge) in gauges {
@@ -287,6 +293,8 @@ impl AtScrape {
         self.ready.set(i64::from(known.reasons().is_empty()));
         self.route_fights
             .set(known.memory.fights.all().count() as i64);
+        self.blocks_orphaned
+            .set(known.custody.orphaned.unwrap_or_default() as i64);
         self.addresses(known);
         self.sources(known);
         if let Some(seen) = &known.seen {

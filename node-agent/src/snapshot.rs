@@ -1,6 +1,7 @@
 //! What is known after a round, and the documents made of it. Pure.
 
 use crate::cluster::Cluster;
+use crate::custody;
 use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
@@ -49,6 +50,8 @@ pub struct Known {
     pub memory: Memory,
     /// How BGP stands, but for the sessions: the speaker itself is asked for those.
     pub bgp: BgpStatus,
+    /// How custody of the zone's blocks stands, where this node keeps it.
+    pub custody: custody::View,
 }
 
 impl Known {
@@ -83,6 +86,7 @@ impl Known {
         let mut notices: Vec<String> = self.cluster.doubt(&self.me).into_iter().collect();
         notices.extend(self.since.notices(&self.cluster));
         notices.extend(self.bgp.notices.iter().cloned());
+        notices.extend(self.custody.notices.iter().cloned());
         let Some(seen) = &self.seen else {
             return notices;
         };

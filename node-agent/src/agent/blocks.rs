@@ -32,7 +32,7 @@ impl<S: Store> Agent<S> {
         let usage = holding.as_ref().map(|holding| holding.usage.clone());
         self.usage = usage.unwrap_or_default();
         let claiming = Claiming {
-            store: &self.store,
+            store: &*self.store,
             me: &self.me,
             cluster: &self.cluster,
             usage: &self.usage,
@@ -42,7 +42,7 @@ impl<S: Store> Agent<S> {
         self.obstacles.extend(unread);
         let told = seen.is_some_and(|seen| seen.published.is_ok());
         let giving_back = GivingBack {
-            store: &self.store,
+            store: &*self.store,
             me: &self.me,
             cluster: &self.cluster,
             run_dir: self.run_dir.path(),

@@ -1,5 +1,6 @@
 //! The loop itself, and one round of it.
 
+use super::custody::Keeping;
 use super::speaking::{Before, Remembering};
 use super::{AgentError, Shown};
 use crate::belief::Belief;
@@ -7,6 +8,7 @@ use crate::bgp::keyring::Keyring;
 use crate::bgp::speaker::Bgp;
 use crate::claim::Unlisted;
 use crate::cluster::Cluster;
+use crate::custody;
 use crate::dirty::{Cause, Dirty, Marks};
 use crate::ear::Ear;
 use crate::give_back::Waiting;
@@ -44,7 +46,7 @@ pub(super) struct Inbox {
 /// The agent's own state: what it knows, what it remembers, what it shows.
 pub(super) struct Agent<S> {
     pub(super) me: NodeName,
-    pub(super) store: S,
+    pub(super) store: Arc<S>,
     pub(super) run_dir: RunDir,
     pub(super) boot: BootId,
     pub(super) cluster: Arc<Cluster>,
@@ -65,6 +67,7 @@ pub(super) struct Agent<S> {
     pub(super) shown: watch::Sender<Shown>,
     pub(super) interest: watch::Sender<Interest>,
     pub(super) bgp: Bgp,
+    pub(super) custody: Keeping,
     pub(super) remembering: Remembering,
     pub(super) metrics: Metrics,
     pub(super) random: RandomState,
@@ -100,6 +103,7 @@ impl<S: Store> Agent<S> {
             round: RoundStatus::default(),
             memory: Memory::default(),
             bgp: BgpStatus::default(),
+            custody: custody::View::default(),
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
@@ -108,7 +112,7 @@ impl<S: Store> Agent<S> {
         Agent {
             belief: Belief::before(zone),
             me,
-            store,
+            store: Arc::new(store),
             run_dir,
             boot,
             cluster,
@@ -131,6 +135,7 @@ impl<S: Store> Agent<S> {
             }),
             interest: watch::Sender::default(),
             bgp,
+            custody: Keeping::default(),
             remembering,
             metrics: Metrics::new(),
             random: RandomState::new(),
@@ -216,6 +221,7 @@ impl<S: Store> Agent<S> {
         let (looked, well) = self.look(start, marks).await?;
         let mut failed = !well;
         failed |= !self.speak().await?;
+        self.keep_custody();
         failed |= !self.claim().await?;
         self.show();
         let seen = self.seen.as_ref().and_then(|seen| seen.round.again);
@@ -323,6 +329,7 @@ impl<S: Store> Agent<S> {
             bgp: self
                 .bgp
                 .status(self.seen.as_ref().map(|seen| &seen.learned)),
+            custody: self.custody.view(),
         };
         self.journal.news(&known);
         let reasons = known.reasons();

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Reports for as long as the agent runs.
 pub(super) async fn report_on<S: Store>(
-    store: S,
+    store: Arc<S>,
     mut shown: watch::Receiver<Shown>,
 ) -> Result<(), AgentError> {
     let mut reporter = Reporter::new(store, Instant::now());
@@ -41,7 +41,7 @@ pub(super) async fn report_on<S: Store>(
 }
 
 struct Reporter<S> {
-    store: S,
+    store: Arc<S>,
     ledger: Ledger,
     looked: Option<Arc<Known>>,
     seat: Seat,
@@ -52,7 +52,7 @@ struct Reporter<S> {
 }
 
 impl<S: Store> Reporter<S> {
-    fn new(store: S, now: Instant) -> Self {
+    fn new(store: Arc<S>, now: Instant) -> Self {
         let random = RandomState::new();
         Reporter {
             store,

@@ -8,6 +8,7 @@ use crate::bgp::kept::Kept;
 use crate::bgp::presence::presence;
 use crate::bgp::speaker::Places;
 use crate::cluster::Cluster;
+use crate::config::RoutingConfig;
 use crate::memory::{LastKnown, Memory};
 use crate::objects::Object;
 use crate::store::Store;
@@ -18,9 +19,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
-
-/// A block of a node that has vanished is nobody else's for so long (law 17).
-const BLOCK_RELEASE_DELAY: Duration = Duration::from_secs(600);
 
 /// What an agent begins with: what the one before has left in files and in the kernel.
 pub(super) struct Before {
@@ -44,7 +42,8 @@ impl Before {
         } = last;
         // Pods of this boot may have addresses of its blocks. After a reboot they have none, and after
         // a long one the blocks may be another node's by now (law 2).
-        if zone.is_none() && !is_recent(memory.heard(), SystemTime::now()) {
+        let heard = (memory.heard(), release_delay(&objects));
+        if zone.is_none() && !is_recent(heard, SystemTime::now()) {
             objects.retain(|object| !matches!(object, Object::Block(block) if block.node == *me));
         }
         let is_known = !objects.is_empty();
@@ -73,10 +72,21 @@ impl Before {
     }
 }
 
-/// Whether what was true then cannot have been undone by now. A clock that went back tells nothing.
-fn is_recent(heard: Option<SystemTime>, now: SystemTime) -> bool {
+/// How long a block of a node that has vanished is nobody else's (law 17), as last known.
+fn release_delay(objects: &[Object]) -> Duration {
+    let mut configs = objects.iter().filter_map(|object| match object {
+        Object::Config(config) => Some(config.block_release_delay),
+        _ => None,
+    });
+    let default = || RoutingConfig::default().block_release_delay;
+    configs.next().unwrap_or_else(default)
+}
+
+/// Whether what was true then cannot have been undone by now, which takes `delay` at least. A clock
+/// that went back tells nothing.
+fn is_recent((heard, delay): (Option<SystemTime>, Duration), now: SystemTime) -> bool {
     let age = heard.and_then(|heard| now.duration_since(heard).ok());
-    age.is_some_and(|age| age < BLOCK_RELEASE_DELAY)
+    age.is_some_and(|age| age < delay)
 }
 
 impl<S: Store> Agent<S> {

@@ -21,7 +21,7 @@ use crate::status::BgpStatus;
 use gingham_bgp::config::Config;
 use gingham_bgp::session::Farewell;
 use gingham_bgp::speaker::{self, Beginning, CommandError, Handle, Options, Sessions, Started};
-use gingham_model::{Family, NodeName, Owner, Prefix, SecretName};
+use gingham_model::{Family, NodeName, Owner, Prefix, SecretName, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -160,6 +160,13 @@ impl Bgp {
     /// Who reflects in this node's zone, as last known.
     pub(crate) fn reflectors(&self) -> &[Reflector] {
         self.said.part.as_ref().map_or(&[], |part| &part.reflectors)
+    }
+
+    /// The zone this node is a reflector of, while its speaker runs.
+    pub(crate) fn reflects_for(&self) -> Option<&Zone> {
+        let part = self.said.part.as_ref().filter(|_| self.running.is_some());
+        let reflects = part.filter(|part| part.role == Role::Reflector);
+        reflects.map(|part| &part.zone)
     }
 
     /// The prefixes this node announces as aggregates by these objects.

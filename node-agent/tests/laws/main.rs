@@ -8,6 +8,7 @@ mod check;
 mod claim;
 mod cluster;
 mod crd;
+mod custody;
 mod explain;
 mod filters;
 mod firewall;
