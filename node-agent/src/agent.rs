@@ -12,6 +12,7 @@ mod blocks;
 mod custody;
 mod live;
 mod reporting;
+mod retaining;
 mod speaking;
 
 use crate::bgp::presence::WITHDRAW;

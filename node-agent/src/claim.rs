@@ -43,6 +43,11 @@ impl Unlisted {
             .retain(|cidr, (_, until)| !listed.contains(cidr) && now < *until);
     }
 
+    /// Whether there was an answer about this block that the list does not show yet.
+    pub fn holds(&self, cidr: Prefix) -> bool {
+        self.0.contains_key(&cidr)
+    }
+
     fn blocks(&self) -> impl Iterator<Item = &Block> {
         self.0.values().map(|(block, _)| block)
     }

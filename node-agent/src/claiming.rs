@@ -20,6 +20,8 @@ pub(crate) struct Claiming<'a, S> {
     pub(crate) me: &'a NodeName,
     pub(crate) cluster: &'a Cluster,
     pub(crate) usage: &'a BTreeMap<Family, Usage>,
+    /// Why nothing may be carved now.
+    pub(crate) embargo: Option<&'a str>,
 }
 
 /// What came of it.
@@ -49,8 +51,13 @@ pub(crate) async fn carry_out<S: Store>(
     for attempt in 0..ATTEMPTS {
         let Wanted {
             mut steps,
-            obstacles,
+            mut obstacles,
         } = claiming.wanted(complete, unlisted);
+        if let Some(why) = claiming.embargo {
+            let before = steps.len();
+            steps.retain(|step| !is_carved(step));
+            obstacles.extend((steps.len() < before).then(|| why.to_owned()));
+        }
         if attempt > 0 {
             // Updates are decided by the list alone and would come again with every attempt.
             steps.retain(|step| matches!(step, Step::Claim(_)));
@@ -133,6 +140,11 @@ async fn carry_out_one<S: Store>(
             }
         },
     }
+}
+
+/// Whether a step takes what looks free. A podCIDR was given to this node by its Node object.
+fn is_carved(step: &Step) -> bool {
+    matches!(step, Step::Claim(block) if !block.pool.is_node_pod_cidrs())
 }
 
 fn log(what: &str, block: &Block) {

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Pure, functions of values: `belief`, `manifest`, `selector`, `source`, `since`, `cluster`, `screen`, `plan`,
-//! `claim`, `custody`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
+//! `claim`, `custody`, `retained`, `rollback`, `give_back`, `links`, `interest`, `firewall`, `pods`, most of `bgp`, `routes` but for
 //! `routes::reconcile`, `schedule`, `snapshot`, `table`, `sample`, `explain` but for its look at the
 //! kernel. Everything that happens is a reason to look again, never an order: the same state of the
 //! world gives the same routes, by whatever way it came about.
@@ -64,6 +64,8 @@ pub mod pods;
 pub mod pools;
 pub mod rehearsal;
 pub mod report;
+pub mod retained;
+pub mod rollback;
 pub mod routes;
 pub mod run_dir;
 pub mod sample;

@@ -5,7 +5,7 @@ mod holding;
 mod publish;
 mod wiring;
 
-pub use holding::{holding, is_in_use};
+pub use holding::{holding, in_use, is_in_use};
 pub use wiring::Wired;
 
 use crate::bgp::learned::Learned;
@@ -16,6 +16,7 @@ use crate::links::Links;
 use crate::nft::{Nft, Outcome};
 use crate::plan::{self, Plan};
 use crate::pools::Pools;
+use crate::retained::Retained;
 use crate::routes::guard::Mass;
 use crate::routes::reconcile::{self, Extent, Memory, Order, Round};
 use crate::routes::standing::Standing;
@@ -45,6 +46,8 @@ pub struct Pass {
     pub cluster: Arc<Cluster>,
     /// What BGP has learned.
     pub learned: Learned,
+    /// Blocks of this node that the cluster does not show as its own.
+    pub retained: Arc<Retained>,
     /// What this node announces as aggregates.
     pub aggregates: BTreeSet<Prefix>,
     /// This boot.
@@ -87,8 +90,10 @@ pub struct Seen {
     pub cluster: Arc<Cluster>,
     /// and what BGP had learned,
     pub learned: Learned,
-    /// and announced as aggregates.
+    /// and announced as aggregates,
     pub aggregates: BTreeSet<Prefix>,
+    /// and retained of its own.
+    pub retained: Arc<Retained>,
     /// The routers of default routes by others.
     pub gateways: BTreeSet<IpAddr>,
     /// What should be so.
@@ -196,6 +201,7 @@ impl Pass {
             links,
             cluster: Arc::clone(&self.cluster),
             learned: self.learned.clone(),
+            retained: Arc::clone(&self.retained),
             aggregates: self.aggregates.clone(),
             gateways: hands.memory.gateways.clone(),
             plan,
@@ -217,6 +223,7 @@ impl Pass {
             Arc::ptr_eq(&seen.cluster, &self.cluster)
                 && seen.links == *links
                 && seen.learned.is_the_same(&self.learned)
+                && seen.retained == self.retained
                 && seen.aggregates == self.aggregates
         };
         if let Some(seen) = before.filter(same) {
@@ -225,6 +232,7 @@ impl Pass {
         Arc::new(plan::plan(&plan::Inputs {
             me: &self.me,
             cluster: &self.cluster,
+            retained: &self.retained,
             links,
             boot: &self.boot,
             learned: &self.learned,

@@ -15,9 +15,10 @@ use crate::bgp::learned::Learned;
 use crate::cluster::Cluster;
 use crate::links::{Links, OffLink};
 use crate::pools::Pools;
+use crate::retained::Retained;
 use crate::routes::removals::Removals;
 use crate::screen::{Dispute, Nets, Screened, Skipped};
-use gingham_ipam::{BootId, NodeState, Unknown, Version1};
+use gingham_ipam::{BootId, NodeBlock, NodeBlockState, NodeState, Unknown, Version1};
 use gingham_model::{
     Block, Family, NextHop, NodeName, Owner, Pool, PoolName, Prefix, Route, RouteKey,
     RouteProtocol, RouteSet, TABLE_MAIN, Target, Zone,
@@ -32,6 +33,8 @@ pub struct Inputs<'a> {
     pub me: &'a NodeName,
     /// The cluster as last known.
     pub cluster: &'a Cluster,
+    /// Blocks of this node that the cluster does not show as its own.
+    pub retained: &'a Retained,
     /// This node's interfaces as just read.
     pub links: &'a Links,
     /// This boot.
@@ -84,7 +87,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         links,
         config: &config,
     };
-    let mut screened = Screened::new(me, cluster.blocks().filter(near), &nets);
+    let all = cluster.blocks().filter(near);
+    let all = all.chain(&inputs.retained.missing);
+    let mut screened = Screened::new(me, all, &nets);
 
     let mut plan = Plan {
         routes: RouteSet::new(),
@@ -118,9 +123,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     plan.skipped = screened.skipped;
     plan.skipped.sort_by_key(|skipped| skipped.block);
-    for aggregate in inputs.aggregates {
-        let sink = Route::of(Owner::Sink, *aggregate, Target::Unreachable);
-        plan.routes.insert(sink.key, sink);
+    // Nobody's blocks, for these: so nothing announces them.
+    for sunk in inputs.aggregates.iter().chain(inputs.retained.lost.keys()) {
+        let sink = Route::of(Owner::Sink, *sunk, Target::Unreachable);
+        plan.routes.entry(sink.key).or_insert(sink);
     }
     plan.learn(learned, links);
     plan
@@ -200,11 +206,12 @@ fn node_state(inputs: &Inputs<'_>, own: &[&Block]) -> Result<NodeState, Vec<Stri
         .copied()
         .filter(|block| block.node_uid == node.uid);
     let blocks: Vec<&Block> = confirmed.collect();
+    let lost = inputs.retained.lost.values().map(|(told, _)| told);
     let families = pools.families(node, &zone, &blocks);
     let mtu = inputs.links.mtu(&node.internal_ips);
     let reasons = match families.is_empty() {
         true => vec![pools.lack(node, &zone)],
-        false => lacking(&families, &blocks),
+        false => lacking(&families, &blocks, lost),
     };
     let Some(mtu) = mtu.filter(|_| reasons.is_empty()) else {
         let absent = || {
@@ -225,19 +232,41 @@ fn node_state(inputs: &Inputs<'_>, own: &[&Block]) -> Result<NodeState, Vec<Stri
         mtu,
         families: families.into_iter().collect(),
         cooldown_seconds: pools.cooldown(&zone, &blocks),
-        blocks: blocks
-            .into_iter()
-            .map(|block| pools.node_block(block))
-            .collect(),
+        blocks: node_blocks(&blocks, &pools, inputs.retained),
         zone,
         unknown: Unknown::new(),
     })
 }
 
-/// Families there is no block of.
-fn lacking(families: &BTreeSet<Family>, blocks: &[&Block]) -> Vec<String> {
-    let lacking = |family: &&Family| !blocks.iter().any(|block| block.cidr.family() == **family);
-    let lacking = families.iter().filter(lacking);
+/// The blocks as the plugin is to know them. Of what is another node's by now it gives nothing out;
+/// pods that have addresses of it keep them.
+fn node_blocks(own: &[&Block], pools: &Pools<'_>, retained: &Retained) -> Vec<NodeBlock> {
+    let own = own.iter().map(|block| pools.node_block(block));
+    let mut blocks: Vec<NodeBlock> = own.collect();
+    for (lost, _) in retained.lost.values() {
+        // The plugin takes disjoint blocks only.
+        if !blocks.iter().any(|block| block.cidr.overlaps(lost.cidr)) {
+            blocks.push(NodeBlock {
+                state: NodeBlockState::Draining,
+                ..lost.clone()
+            });
+        }
+    }
+    blocks
+}
+
+/// Families there is no block of, not even a lost one.
+fn lacking<'a>(
+    families: &BTreeSet<Family>,
+    blocks: &[&Block],
+    lost: impl Iterator<Item = &'a NodeBlock>,
+) -> Vec<String> {
+    let own = blocks.iter().map(|block| block.cidr);
+    let held: BTreeSet<Family> = own
+        .chain(lost.map(|lost| lost.cidr))
+        .map(Prefix::family)
+        .collect();
+    let lacking = families.difference(&held);
     lacking
         .map(|family| format!("this node has no {family} block yet"))
         .collect()

@@ -33,6 +33,7 @@ pub fn rehearsal(known: &Known, cluster: &Cluster) -> Result<Rehearsal, gingham_
     let plan = plan::plan(&plan::Inputs {
         me: &known.me,
         cluster,
+        retained: &known.retained,
         links: &links,
         boot: &known.boot,
         learned: seen.map_or(&unknown, |seen| &seen.learned),

@@ -6,6 +6,7 @@ use crate::dirty::Cause;
 use crate::links::Links;
 use crate::pass::{Seen, Wired};
 use crate::pools::Pools;
+use crate::retained::Retained;
 use crate::routes::reconcile::{Memory, Round};
 use crate::routes::standing::Standing;
 use crate::since::{self, Since};
@@ -52,6 +53,8 @@ pub struct Known {
     pub bgp: BgpStatus,
     /// How custody of the zone's blocks stands, where this node keeps it.
     pub custody: custody::View,
+    /// Blocks of this node that the cluster does not show as its own.
+    pub retained: Arc<Retained>,
 }
 
 impl Known {
@@ -87,6 +90,7 @@ impl Known {
         notices.extend(self.since.notices(&self.cluster));
         notices.extend(self.bgp.notices.iter().cloned());
         notices.extend(self.custody.notices.iter().cloned());
+        notices.extend(self.retained.notices());
         let Some(seen) = &self.seen else {
             return notices;
         };

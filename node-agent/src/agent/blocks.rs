@@ -11,12 +11,13 @@ impl<S: Store> Agent<S> {
     /// Sees to it that the node has the blocks it needs, and not many more. Says whether all went
     /// well.
     pub(super) async fn claim(&mut self) -> Result<bool, AgentError> {
+        let (embargo, lacks) = self.create_again().await;
         // An outdated plan lacks the block that the last shortage claimed, and would find it again.
         let seen = self.seen.as_ref().filter(|_| self.round.error.is_none());
         // A list that may be broken tells neither what is free nor what is empty.
         if let Some(mass) = seen.and_then(|seen| seen.round.mass) {
             self.obstacles = vec![mass.to_string()];
-            return Ok(true);
+            return Ok(!lacks);
         }
         let state = seen.and_then(|seen| seen.plan.node_state.clone().ok());
         let holding = match state {
@@ -36,6 +37,7 @@ impl<S: Store> Agent<S> {
             me: &self.me,
             cluster: &self.cluster,
             usage: &self.usage,
+            embargo: embargo.as_deref(),
         };
         let claimed = claiming::carry_out(claiming, &mut self.unlisted).await;
         self.obstacles = claimed.obstacles;
@@ -49,6 +51,6 @@ impl<S: Store> Agent<S> {
             holding: holding.as_ref().filter(|_| told),
         };
         let given_back = giving_back.carry_out(&mut self.waiting).await;
-        Ok(!claimed.failed && given_back)
+        Ok(!claimed.failed && !lacks && given_back)
     }
 }

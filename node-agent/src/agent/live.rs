@@ -1,6 +1,7 @@
 //! The loop itself, and one round of it.
 
 use super::custody::Keeping;
+use super::retaining::Retaining;
 use super::speaking::{Before, Remembering};
 use super::{AgentError, Shown};
 use crate::belief::Belief;
@@ -68,6 +69,7 @@ pub(super) struct Agent<S> {
     pub(super) interest: watch::Sender<Interest>,
     pub(super) bgp: Bgp,
     pub(super) custody: Keeping,
+    pub(super) retaining: Retaining,
     pub(super) remembering: Remembering,
     pub(super) metrics: Metrics,
     pub(super) random: RandomState,
@@ -90,6 +92,7 @@ impl<S: Store> Agent<S> {
         let (cluster, now) = (Arc::new(cluster), Instant::now());
         let mut since = Since::default();
         since.note(&cluster, SystemTime::now());
+        let remembered = Arc::clone(&cluster);
         let known = Known {
             me: me.clone(),
             boot: boot.clone(),
@@ -104,6 +107,7 @@ impl<S: Store> Agent<S> {
             memory: Memory::default(),
             bgp: BgpStatus::default(),
             custody: custody::View::default(),
+            retained: Arc::default(),
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
@@ -136,6 +140,7 @@ impl<S: Store> Agent<S> {
             interest: watch::Sender::default(),
             bgp,
             custody: Keeping::default(),
+            retaining: Retaining::after(remembered),
             remembering,
             metrics: Metrics::new(),
             random: RandomState::new(),
@@ -218,6 +223,7 @@ impl<S: Store> Agent<S> {
         }
         self.run_dir.check()?;
         self.believe(start);
+        self.retain(start).await?;
         let (looked, well) = self.look(start, marks).await?;
         let mut failed = !well;
         failed |= !self.speak().await?;
@@ -227,7 +233,8 @@ impl<S: Store> Agent<S> {
         let seen = self.seen.as_ref().and_then(|seen| seen.round.again);
         let spoken = self.bgp.next(Instant::now());
         self.remember();
-        let put_off = [seen, self.pods.again, self.belief.next(), spoken];
+        let carve = self.retaining.rollback.next(Instant::now());
+        let put_off = [seen, self.pods.again, self.belief.next(), spoken, carve];
         self.schedule.put_off(put_off.into_iter().flatten().min());
         let jitter = self.random.hash_one(self.round.number);
         self.schedule
@@ -252,6 +259,7 @@ impl<S: Store> Agent<S> {
             me: self.me.clone(),
             cluster: Arc::clone(&self.cluster),
             learned: self.bgp.learned(start),
+            retained: Arc::clone(&self.retaining.retained),
             aggregates: match self.cluster.synced(&self.me) {
                 Ok(_) => self.bgp.aggregates(&self.cluster),
                 // Those that are there stay, since nothing is removed now.
@@ -330,6 +338,7 @@ impl<S: Store> Agent<S> {
                 .bgp
                 .status(self.seen.as_ref().map(|seen| &seen.learned)),
             custody: self.custody.view(),
+            retained: Arc::clone(&self.retaining.retained),
         };
         self.journal.news(&known);
         let reasons = known.reasons();

@@ -3,6 +3,7 @@
 use crate::give_back::Holding;
 use gingham_ipam::{LeaseStore, Leases, NodeState, StoreError};
 use gingham_model::Prefix;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,13 +18,27 @@ pub fn holding(run_dir: &Path, told: NodeState) -> Result<Holding, String> {
     let leases = LeaseStore::new(run_dir).read(&told.boot_id);
     let leases = leases.map_err(|error| error.to_string())?;
     let (supply, now) = (told.supply(), seconds_since_boot()?);
-    let blocks = told.blocks.iter().map(|block| block.cidr);
-    let in_use = blocks.filter(|cidr| leases.in_use(*cidr, &supply, now));
     Ok(Holding {
-        in_use: in_use.collect(),
+        in_use: used(&leases, &told, now),
         usage: leases.usage(&supply, now),
         told,
     })
+}
+
+/// The blocks in which an address is a pod's, or rests.
+///
+/// # Errors
+/// The store or the clock cannot be read; names the file.
+pub fn in_use(run_dir: &Path, told: &NodeState) -> Result<BTreeSet<Prefix>, String> {
+    let leases = LeaseStore::new(run_dir).read(&told.boot_id);
+    let leases = leases.map_err(|error| error.to_string())?;
+    Ok(used(&leases, told, seconds_since_boot()?))
+}
+
+fn used(leases: &Leases, told: &NodeState, now: u64) -> BTreeSet<Prefix> {
+    let (supply, blocks) = (told.supply(), told.blocks.iter().map(|block| block.cidr));
+    let used = blocks.filter(|cidr| leases.in_use(*cidr, &supply, now));
+    used.collect()
 }
 
 /// Whether an address of `block` is a pod's, or rests: asked under the lock of the lease store, so

@@ -23,6 +23,7 @@ mod pods;
 mod recall;
 mod reconcile;
 mod report;
+mod retained;
 mod sample;
 mod screen;
 mod sysctls;

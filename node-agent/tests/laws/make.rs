@@ -8,6 +8,7 @@ use gingham_agent::manifest::{Parsed, parse};
 use gingham_agent::objects::{Condition, Kind, Node, Object, Refusal};
 use gingham_agent::pass::Seen;
 use gingham_agent::plan::{Inputs, Plan, plan};
+use gingham_agent::retained::Retained;
 use gingham_agent::routes::reconcile::Round;
 use gingham_agent::store::Event;
 use gingham_agent::sysctls::Kept;
@@ -153,6 +154,7 @@ pub(crate) fn planned_with(cluster: &Cluster, learned: &Learned) -> Plan {
     plan(&Inputs {
         me: &me(),
         cluster,
+        retained: &Retained::default(),
         links: &links(),
         boot: &boot(),
         learned,
@@ -179,6 +181,7 @@ pub(crate) fn seen(cluster: Cluster, learned: Learned) -> Seen {
         cluster: Arc::new(cluster),
         learned,
         aggregates: BTreeSet::new(),
+        retained: Arc::default(),
         gateways: BTreeSet::new(),
         round: Round::default(),
         sysctls: Kept::default(),

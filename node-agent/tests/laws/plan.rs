@@ -228,6 +228,7 @@ fn an_aggregate_has_a_sink_and_no_learned_route() {
     let plan = plan(&Inputs {
         me: &me(),
         cluster: &cluster(&[block("10.64.0.0/26", "w1", &["10.1.0.1"])]),
+        retained: &Default::default(),
         links: &links(),
         boot: &boot(),
         learned: &learned(&[("10.64.0.0/16", &["10.1.0.9"])]),

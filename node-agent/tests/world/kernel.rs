@@ -101,6 +101,7 @@ impl World {
         plan(&Inputs {
             me: &ME.parse().unwrap(),
             cluster,
+            retained: &Default::default(),
             links,
             boot: &"8b1fbfa9-bbc5-4d86-9c9b-2818d6a61351".parse().unwrap(),
             learned: &self.learned,
