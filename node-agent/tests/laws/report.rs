@@ -41,6 +41,7 @@ fn known(cluster: Cluster) -> Known {
         pods: Arc::default(),
         usage: BTreeMap::new(),
         claims: Vec::new(),
+        custody: Default::default(),
         round: RoundStatus::default(),
         memory: Memory::default(),
         bgp: BgpStatus::default(),
