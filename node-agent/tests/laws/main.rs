@@ -14,6 +14,7 @@ mod filters;
 mod firewall;
 mod give_back;
 mod interest;
+mod listing;
 mod make;
 mod manifest;
 mod peers;

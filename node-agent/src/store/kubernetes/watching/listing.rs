@@ -299,6 +299,8 @@ impl Listing {
     }
 
     fn deleted<T>(&mut self, name: Box<str>, version: &str) -> Option<Change<T>> {
+        // Even of a name that is not known: its creation may be late.
+        self.advance(version);
         let held = self.names.get(&name)?;
         let deleted = number(version);
         // It has been created again since.
@@ -307,7 +309,6 @@ impl Listing {
         }
         let version_before = held.version;
         self.names.remove(&name);
-        self.advance(version);
         Some(Change::Gone {
             name,
             version: version_before,
