@@ -8,6 +8,7 @@
 mod world;
 
 use anyhow::ensure;
+use gingham_integration::kubernetes::Reach;
 use gingham_integration::{Lab, Node, RouteMonitor, Store, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -51,16 +52,29 @@ fn others(lab: &Lab, node: &Node) -> Vec<Value> {
     blocks
 }
 
-/// Takes Blocks away, one right after the other.
+/// Takes Blocks away.
 fn take_away(lab: &Lab, blocks: &[Value]) {
-    for block in blocks {
-        let name = block["metadata"]["name"].as_str().unwrap();
-        lab.remove("blocks", name).unwrap();
-    }
+    at_once(lab, || {
+        for block in blocks {
+            let name = block["metadata"]["name"].as_str().unwrap();
+            lab.remove("blocks", name).unwrap();
+        }
+    });
 }
 
 fn put_back(lab: &Lab, blocks: &[Value]) {
-    blocks.iter().for_each(|block| lab.put(block).unwrap());
+    at_once(lab, || {
+        blocks.iter().for_each(|block| lab.put(block).unwrap())
+    });
+}
+
+/// The node hears of all that is done as of one thing. Requests to an API server take their time, and
+/// the first few nodes that go are too few to be held.
+fn at_once(lab: &Lab, change: impl FnOnce()) {
+    let relay = lab.relay("z1w1").ok();
+    relay.inspect(|relay| relay.set(Reach::Silent));
+    change();
+    relay.inspect(|relay| relay.set(Reach::Open));
 }
 
 fn removals(seen: &[String]) -> Vec<&String> {

@@ -15,7 +15,6 @@ use world::{Wanted, block_name, one_zone, put_block, routes, up, wait, wait_for_
 
 on_both_stores! {
     a_block_deleted_and_created_again_has_the_route_of_its_new_owner,
-    a_block_given_to_another_node_is_never_without_a_route,
     of_two_nodes_with_one_address_the_same_one_wins_everywhere_and_both_are_named,
 }
 
@@ -59,8 +58,10 @@ fn a_block_deleted_and_created_again_has_the_route_of_its_new_owner(store: Store
     }
 }
 
-fn a_block_given_to_another_node_is_never_without_a_route(store: Store) {
-    let (lab, node) = zone_with(store, &[(BLOCK, "old", "10.1.0.50")]);
+/// In a directory only: the API server lets no Block name another node.
+#[test]
+fn a_block_given_to_another_node_is_never_without_a_route() {
+    let (lab, node) = zone_with(Store::Directory, &[(BLOCK, "old", "10.1.0.50")]);
     wait_for_route(&node, 201, BLOCK, Wanted::Present);
     let monitor = RouteMonitor::start(node.host()).unwrap();
     for turn in 0..TIMES {
