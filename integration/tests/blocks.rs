@@ -15,7 +15,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 use world::{
-    Wanted, one_zone, routes, start_agents, up, wait_for_route, wait_for_status, without_agents,
+    Wanted, get, one_zone, routes, start_agents, up, wait_for_route, wait_for_status,
+    without_agents,
 };
 
 on_both_stores! {
@@ -94,10 +95,12 @@ fn small_and_quick(store: Store) -> Lab {
     let more = "10.111.0.0/16".parse().unwrap();
     topology.zones[0].pod_cidrs.push(more);
     let lab = without_agents(store, topology);
-    change(&lab, ("zonepools", "z1"), |spec| {
-        spec["blockSize"]["v4"] = json!(28);
-        spec["cooldownSeconds"] = json!(1);
-    });
+    // An API server lets no pool change its size of blocks.
+    let mut pool = get(&lab, "zonepools", "z1");
+    pool["spec"]["blockSize"]["v4"] = json!(28);
+    pool["spec"]["cooldownSeconds"] = json!(1);
+    lab.remove("zonepools", "z1").unwrap();
+    lab.put(&pool).unwrap();
     change(&lab, ("routingconfigs", "default"), |spec| {
         spec["emptyBlockSeconds"] = json!(1);
     });

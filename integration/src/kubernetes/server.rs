@@ -170,7 +170,8 @@ impl Server {
             format!("--advertise-client-urls={clients}"),
             format!("--listen-peer-urls={peers}"),
             format!("--initial-advertise-peer-urls={peers}"),
-            format!("--initial-cluster=default={peers}"),
+            "--name=lab".to_owned(),
+            format!("--initial-cluster=lab={peers}"),
             "--unsafe-no-fsync".to_owned(),
             "--log-level=warn".to_owned(),
         ]
