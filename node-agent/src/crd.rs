@@ -4,6 +4,11 @@
 //! a law holds that both say the same, and whatever CEL can see is refused here before any agent has
 //! to. A number is signed: API servers warn of unsigned formats.
 
+#![allow(
+    unreachable_pub,
+    reason = "deriving KubeSchema copies each type into a function"
+)]
+
 pub mod bgp_peer;
 pub mod block;
 pub mod route_filter;

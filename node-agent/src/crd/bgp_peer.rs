@@ -54,6 +54,27 @@ const TWICE: &str = "'each filter must be given once: ' + \
         description = "Whether it is in force"
     ),
     printcolumn(
+        name = "Node-Selector",
+        type_ = "string",
+        json_path = ".spec.nodeSelector",
+        priority = 1,
+        description = "Only nodes with such labels have it"
+    ),
+    printcolumn(
+        name = "Peer-Selector",
+        type_ = "string",
+        json_path = ".spec.peerSelector",
+        priority = 1,
+        description = "The reflectors that are the peers"
+    ),
+    printcolumn(
+        name = "Gateway",
+        type_ = "string",
+        json_path = ".spec.defaultGateway",
+        priority = 1,
+        description = "Given where the peers are the default gateways"
+    ),
+    printcolumn(
         name = "Port",
         type_ = "integer",
         json_path = ".spec.port",
@@ -80,6 +101,13 @@ const TWICE: &str = "'each filter must be given once: ' + \
         json_path = ".spec.filters",
         priority = 1,
         description = "RouteFilters asked beside the built-in rules"
+    ),
+    printcolumn(
+        name = "Why",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].message",
+        priority = 1,
+        description = "Why it is in force or not"
     ),
     printcolumn(
         name = "Age",

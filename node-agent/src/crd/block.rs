@@ -7,6 +7,18 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Of IPv6 every hextet stands in the name with four digits, so that the name, with other signs
+/// between, is the prefix again.
+const NAMED: &str = "!isCIDR(self.spec.cidr) || (cidr(self.spec.cidr).ip().family() == 4 ? \
+     self.metadata.name == self.spec.cidr.replace('.', '-').replace('/', '-') : \
+     self.metadata.name.matches('^([0-9a-f]{4}-){8}[0-9]{1,3}$') && \
+     isCIDR(self.metadata.name.substring(0, 39).replace('-', ':') + '/' + \
+     self.metadata.name.substring(40)) && \
+     cidr(self.metadata.name.substring(0, 39).replace('-', ':') + '/' + \
+     self.metadata.name.substring(40)) == cidr(self.spec.cidr))";
+const MISNAMED: &str = "metadata.name must be that of spec.cidr: 10-64-3-0-26 for 10.64.3.0/26, for \
+     IPv6 all eight hextets in full and the length";
+
 /// A range of addresses in the hands of one node. Its name is a function of its CIDR, and its
 /// creation is the claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -22,17 +34,24 @@ use serde::{Deserialize, Serialize};
     doc = "A range of addresses in the hands of one node. Written by agents.",
     selectable = ".spec.zone",
     selectable = ".spec.node",
-    printcolumn(name = "CIDR", type_ = "string", json_path = ".spec.cidr", description = "Its addresses"),
-    printcolumn(name = "Node", type_ = "string", json_path = ".spec.node", description = "Who holds it"),
-    printcolumn(name = "Zone", type_ = "string", json_path = ".spec.zone", description = "Where the owner stands now"),
-    printcolumn(name = "State", type_ = "string", json_path = ".spec.state", description = "Where it stands between claim and release"),
-    printcolumn(name = "Orphaned", type_ = "date", json_path = ".status.orphanedSince", description = "For how long its Node has been gone"),
-    printcolumn(name = "Pool", type_ = "string", json_path = ".spec.pool", description = "The ZonePool it comes from"),
-    printcolumn(name = "Node-IPs", type_ = "string", json_path = ".spec.nodeIPs", priority = 1, description = "The next hops towards it"),
-    printcolumn(name = "Node-UID", type_ = "string", json_path = ".spec.nodeUID", priority = 1, description = "The metadata.uid of the owner's Node"),
+    printcolumn(name = "CIDR", type_ = "string", json_path = ".spec.cidr",
+        description = "Its addresses"),
+    printcolumn(name = "Node", type_ = "string", json_path = ".spec.node",
+        description = "Who holds it"),
+    printcolumn(name = "Zone", type_ = "string", json_path = ".spec.zone",
+        description = "Where the owner stands now"),
+    printcolumn(name = "State", type_ = "string", json_path = ".spec.state",
+        description = "Where it stands between claim and release"),
+    printcolumn(name = "Orphaned", type_ = "date", json_path = ".status.orphanedSince",
+        description = "For how long its Node has been gone"),
+    printcolumn(name = "Pool", type_ = "string", json_path = ".spec.pool",
+        description = "The ZonePool it comes from"),
+    printcolumn(name = "Node-IPs", type_ = "string", json_path = ".spec.nodeIPs",
+        priority = 1, description = "The next hops towards it"),
+    printcolumn(name = "Node-UID", type_ = "string", json_path = ".spec.nodeUID",
+        priority = 1, description = "The metadata.uid of the owner's Node"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("!isCIDR(self.spec.cidr) || (cidr(self.spec.cidr).ip().family() == 4 ? self.metadata.name == self.spec.cidr.replace('.', '-').replace('/', '-') : self.metadata.name.matches('^([0-9a-f]{4}-){8}[0-9]{1,3}$') && isCIDR(self.metadata.name.substring(0, 39).replace('-', ':') + '/' + self.metadata.name.substring(40)) && cidr(self.metadata.name.substring(0, 39).replace('-', ':') + '/' + self.metadata.name.substring(40)) == cidr(self.spec.cidr))")
-        .message("metadata.name must be that of spec.cidr: 10-64-3-0-26 for 10.64.3.0/26, for IPv6 all eight hextets in full and the length")
+    validation = Rule::new(NAMED).message(MISNAMED)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BlockSpec {

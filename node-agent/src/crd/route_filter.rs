@@ -12,6 +12,20 @@ const OWN_NAME: &str = "self.all(a, self.exists_one(b, b.name == a.name))";
 const SHARED_NAME: &str = "'each rule must have a name of its own: ' + self.map(a, \
      !self.exists_one(b, b.name == a.name), a.name)[0]";
 
+const MIN_LENGTH: &str = "!has(self.minLength) || !isCIDR(self.prefix) || \
+     (self.minLength >= cidr(self.prefix).prefixLength() && \
+     self.minLength <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))";
+const MAX_LENGTH: &str = "!has(self.maxLength) || !isCIDR(self.prefix) || \
+     (self.maxLength >= cidr(self.prefix).prefixLength() && \
+     (!has(self.minLength) || self.maxLength >= self.minLength) && \
+     self.maxLength <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))";
+
+const ONE_ACTION: &str = "[has(self.addCommunity), has(self.addLargeCommunity), \
+     has(self.removeCommunity), has(self.setLocalPref), has(self.setMed), has(self.prepend)]\
+     .filter(given, given).size() == 1";
+const NOT_ONE_ACTION: &str = "an action must be exactly one of addCommunity, addLargeCommunity, \
+     removeCommunity, setLocalPref, setMed and prepend";
+
 /// Rules a BGPPeer can name. The first rule that matches a path decides; what none matches is left to
 /// who comes next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -26,22 +40,17 @@ const SHARED_NAME: &str = "'each rule must have a name of its own: ' + self.map(
     derive = "PartialEq",
     doc = "Rules a BGPPeer can name. The first rule that matches a path decides.",
     printcolumn(
-        name = "Import",
-        type_ = "string",
-        json_path = ".spec.import[*].name",
-        description = "Rules for what the peer says"
-    ),
-    printcolumn(
-        name = "Export",
-        type_ = "string",
-        json_path = ".spec.export[*].name",
-        description = "Rules for what the peer is told"
-    ),
-    printcolumn(
         name = "Accepted",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Accepted')].status",
         description = "Whether it is in force"
+    ),
+    printcolumn(
+        name = "Why",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].message",
+        priority = 1,
+        description = "Why it is in force or not"
     ),
     printcolumn(
         name = "Age",
@@ -114,10 +123,10 @@ pub struct FilterRule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.minLength) || !isCIDR(self.prefix) || (self.minLength >= cidr(self.prefix).prefixLength() && self.minLength <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))")
+    validation = Rule::new(MIN_LENGTH)
         .message("minLength must lie between the length of prefix and the bits of its family")
         .field_path(".minLength"),
-    validation = Rule::new("!has(self.maxLength) || !isCIDR(self.prefix) || (self.maxLength >= cidr(self.prefix).prefixLength() && (!has(self.minLength) || self.maxLength >= self.minLength) && self.maxLength <= (cidr(self.prefix).ip().family() == 4 ? 32 : 128))")
+    validation = Rule::new(MAX_LENGTH)
         .message("maxLength must lie between minLength, or the length of prefix, and the bits of its family")
         .field_path(".maxLength")
 )]
@@ -181,8 +190,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.addCommunity), has(self.addLargeCommunity), has(self.removeCommunity), has(self.setLocalPref), has(self.setMed), has(self.prepend)].filter(given, given).size() == 1")
-        .message("an action must be exactly one of addCommunity, addLargeCommunity, removeCommunity, setLocalPref, setMed and prepend")
+    validation = Rule::new(ONE_ACTION).message(NOT_ONE_ACTION)
 )]
 pub struct Action {
     /// Adds a community.

@@ -41,13 +41,24 @@ const CLUSTER_OVERLAPPING: &str = "'clusterCIDRs must not overlap one another: '
     status = "Status",
     derive = "PartialEq",
     doc = "The settings of the cluster. There is one, called default.",
-    printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused", description = "Whether nothing is removed anywhere"),
-    printcolumn(name = "Zones", type_ = "string", json_path = ".spec.zones[*].name", description = "The zones of the cluster"),
-    printcolumn(name = "Hold", type_ = "integer", json_path = ".spec.timers.holdSeconds", description = "Hold time offered to BGP peers, in seconds"),
-    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status", description = "Whether it is in force"),
-    printcolumn(name = "Restart", type_ = "integer", json_path = ".spec.gracefulRestart.restartSeconds", priority = 1, description = "Restart time, in seconds"),
-    printcolumn(name = "Multipath", type_ = "integer", json_path = ".spec.multipath", priority = 1, description = "The most next hops of one learned prefix"),
-    printcolumn(name = "Release-Delay", type_ = "integer", json_path = ".spec.blockReleaseDelaySeconds", priority = 1, description = "Seconds until a block of a vanished Node is freed"),
+    printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused",
+        description = "Whether nothing is removed anywhere"),
+    printcolumn(name = "Pod-CIDRs", type_ = "string", json_path = ".spec.podCIDRs.clusterCIDRs",
+        description = "Where blocks come from instead of ZonePools"),
+    printcolumn(name = "Hold", type_ = "integer", json_path = ".spec.timers.holdSeconds",
+        description = "Hold time offered to BGP peers, in seconds"),
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status",
+        description = "Whether it is in force"),
+    printcolumn(name = "Restart", type_ = "integer", json_path = ".spec.gracefulRestart.restartSeconds",
+        priority = 1, description = "Restart time, in seconds"),
+    printcolumn(name = "Multipath", type_ = "integer", json_path = ".spec.multipath",
+        priority = 1, description = "The most next hops of one learned prefix"),
+    printcolumn(name = "Release-Delay", type_ = "integer", json_path = ".spec.blockReleaseDelaySeconds",
+        priority = 1, description = "Seconds until a block of a vanished Node is freed"),
+    printcolumn(name = "Zones", type_ = "string", json_path = ".spec.zones",
+        priority = 1, description = "The zones of the cluster"),
+    printcolumn(name = "Why", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].message",
+        priority = 1, description = "Why it is in force or not"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name == 'default'")
         .message("metadata.name must be default: no other RoutingConfig is read")
@@ -92,7 +103,7 @@ pub struct RoutingConfigSpec {
     #[serde(default = "empty_block_seconds")]
     pub empty_block_seconds: i32,
     /// Seconds the Node of a block must have been gone before the block is freed.
-    #[schemars(range(min = 60, max = 2_147_483_647))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     #[serde(default = "block_release_delay_seconds")]
     pub block_release_delay_seconds: i32,
     /// What becomes of condition NetworkUnavailable of Nodes.
@@ -133,10 +144,10 @@ pub struct ZoneSpec {
 /// Whether agents tell Kubernetes that a Node's network works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkUnavailable {
-    /// Each agent sets the condition of its Node to False once its routes are read back.
+    /// Each agent sets the condition of its Node to False once the node has been ready.
     #[default]
     Clear,
-    /// It is left alone.
+    /// It is left alone: somebody else writes it.
     Leave,
 }
 
