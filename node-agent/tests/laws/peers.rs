@@ -219,7 +219,7 @@ fn unknown_fields_of_peers_are_only_told() {
 }
 
 /// Specs with every field, and with every choice of those that have one.
-fn specs() -> Vec<Object> {
+pub(crate) fn specs() -> Vec<Object> {
     let config = "{zones: [{name: z1, asNumber: 64512, nodeCIDRs: [10.1.0.0/24]}], paused: true, \
                   zoneLabel: rack, nonMasqueradeCIDRs: [10.9.0.0/16], takeOverProtocols: [80], \
                   massRemovalHoldSeconds: 7, emptyBlockSeconds: 8, timers: {holdSeconds: 9}, \
