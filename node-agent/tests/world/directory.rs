@@ -1,3 +1,4 @@
+mod custody;
 mod nodes;
 
 use gingham_agent::manifest::{parse, render};

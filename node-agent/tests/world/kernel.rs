@@ -182,6 +182,7 @@ pub(crate) fn node() -> Node {
             .map(|ip| ip.parse().unwrap())
             .to_vec(),
         condition: Condition::Staying,
+        pod_cidrs: Vec::new(),
     }
 }
 

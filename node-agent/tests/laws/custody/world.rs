@@ -68,6 +68,8 @@ struct Node {
     away: bool,
     /// Since when there is none.
     gone: Option<u64>,
+    /// When it last came back, and since when there had been none.
+    back: Option<(u64, Option<u64>)>,
     pod_cidr: Prefix,
 }
 
@@ -110,6 +112,7 @@ impl World {
             lives: 0,
             away: false,
             gone: None,
+            back: None,
             pod_cidr: cidr(at, 0),
         });
         let reflectors = (0..REFLECTORS).map(|at| Reflector {
@@ -165,13 +168,18 @@ impl World {
                 let now = self.seconds;
                 let node = &mut self.nodes[at];
                 if node.uid.take().is_some() {
-                    node.gone = Some(now);
+                    // One that came and went between two looks was never there: nobody, not even its
+                    // own agent, can have taken note of it.
+                    let unseen = node.back.filter(|(back, _)| *back == now);
+                    node.gone = unseen.map_or(Some(now), |(_, gone)| gone);
                 }
             }
             Act::Return(at, same) => {
+                let now = self.seconds;
                 let node = &mut self.nodes[at];
                 if node.uid.is_none() {
                     node.lives += 1;
+                    node.back = Some((now, node.gone));
                     (node.uid, node.gone) = (Some(node.lives), None);
                     node.pod_cidr = cidr(at, usize::from(!same));
                 }
