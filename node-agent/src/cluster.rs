@@ -74,6 +74,11 @@ impl Cluster {
         self.nodes.objects().get(name.as_str())
     }
 
+    /// Whether the store shows a Node object of that name: one that is gone may be in force still.
+    pub fn is_registered(&self, name: &NodeName) -> bool {
+        self.nodes.has_shown(name.as_str())
+    }
+
     /// The own Node and those of reflectors and ingress nodes, of every zone, in the order of names.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.objects().values()

@@ -61,7 +61,7 @@ impl Cluster {
     /// Every reason why not.
     pub fn complete(&self, me: &NodeName) -> Result<Complete, Vec<String>> {
         let mut reasons = self.current(me).err().unwrap_or_default();
-        if !self.nodes.has_shown(me.as_str()) {
+        if !self.is_registered(me) {
             add(&mut reasons, unknown(me));
         }
         reasons.extend(self.configs.unread().map(|refusal| {

@@ -191,8 +191,11 @@ fn same(lines: impl Iterator<Item = String>) -> Vec<Line> {
 
 fn zone(known: &Known) -> Vec<Line> {
     let (cluster, me) = (&known.cluster, &known.me);
-    // Before the Node is known nothing can be said about it.
-    let unknown = cluster.node(me).and_then(|_| cluster.identity(me).err());
+    // Nobody looks for the events of a Node that is not there.
+    if !cluster.is_registered(me) {
+        return Vec::new();
+    }
+    let unknown = cluster.identity(me).err();
     same(unknown.or_else(|| cluster.doubt(me)).into_iter())
 }
 

@@ -98,15 +98,12 @@ async fn accepted(store: &Kubernetes, about: &About, verdict: &Verdict) -> kube:
 
 /// Creates the event, or counts it once more where it is.
 async fn event(store: &Kubernetes, notice: Notice) -> kube::Result<()> {
-    let uid = match objects(store, notice.about.kind)
-        .get_metadata_opt(&notice.about.name)
-        .await?
-    {
-        Some(object) => object.metadata.uid.unwrap_or_default(),
-        // What is gone has nothing to be known of, but for the Node this agent stands for.
-        None if notice.about.kind == Kind::Node => String::new(),
-        None => return Ok(()),
+    let objects = objects(store, notice.about.kind);
+    // What is gone has nothing to be known of.
+    let Some(object) = objects.get_metadata_opt(&notice.about.name).await? else {
+        return Ok(());
     };
+    let uid = object.metadata.uid.unwrap_or_default();
     let events: Api<Event> = Api::namespaced(store.client.clone(), EVENTS);
     let name = event_name(&store.me, &notice, &uid);
     let event = new_event(&store.me, notice, (name.clone(), uid));
