@@ -11,17 +11,20 @@ mod zones_world;
 
 use anyhow::{Result, ensure};
 use gingham_integration::topology::{Cores, Zones, reference};
-use gingham_integration::{Flow, Lab, Node, Pod, Traffic, eventually};
+use gingham_integration::{Flow, Lab, Node, Pod, Store, Traffic, eventually, on_both_stores};
 use gingham_model::{Family, Prefix};
 use serde_json::{Value, json};
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 use world::{
-    Wanted, agent_command, change, file, one_zone, routes, start_agents, wait, wait_for_route,
-    wait_for_status, without_agents, write,
+    Wanted, agent_command, change, get, one_zone, routes, start_agents, wait, wait_for_route,
+    wait_for_status, without_agents,
 };
 use zones_world::reach;
+
+on_both_stores! {
+    the_mode_goes_on_and_off_under_traffic,
+}
 
 /// Giving back takes 30 s at least, which is how long the plugin must know about it.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -59,20 +62,18 @@ fn allocate(lab: &Lab, node: &Node) {
 
 fn list(lab: &Lab, node: &str, cidrs: &[String]) {
     change(lab, ("nodes", node), |object| {
-        object["spec"] = json!({"podCIDRs": cidrs});
+        object["spec"] = json!({"podCIDR": cidrs[0], "podCIDRs": cidrs});
     });
 }
 
 /// The Node is gone and comes back as another one under its name.
 fn register_again(lab: &Lab, node: &str, cidrs: &[String]) {
-    let path = file(lab, "nodes", node);
-    let text = fs::read_to_string(&path).unwrap();
-    let mut object: Value = serde_saphyr::from_str(&text).unwrap();
-    fs::remove_file(&path).unwrap();
+    let mut object = get(lab, "nodes", node);
+    lab.remove("nodes", node).unwrap();
     sleep(Duration::from_secs(1));
     object["metadata"]["uid"] = json!(format!("again-{node}"));
     object["spec"] = json!({"podCIDRs": cidrs});
-    write(&path, &object.to_string());
+    lab.put(&object).unwrap();
 }
 
 fn switch(lab: &Lab, settings: Value) {
@@ -147,9 +148,8 @@ fn flows(pairs: &[(&Pod, &Pod)]) -> Vec<Traffic> {
 
 /// Two zones with real routers. What pods hold lives on either way, and what is new has its addresses
 /// out of what its Node lists, for all zones to see.
-#[test]
-fn the_mode_goes_on_and_off_under_traffic() -> Result<()> {
-    let lab = zones_world::up(reference(Zones::Two, Cores::One)?)?;
+fn the_mode_goes_on_and_off_under_traffic(store: Store) -> Result<()> {
+    let lab = zones_world::up(store, reference(Zones::Two, Cores::One)?)?;
     quick(&lab);
     let [w11, w12, w21] = ["z1w1", "z1w2", "z2w1"].map(|name| lab.node(name).unwrap());
     let (a, b, c) = (w11.add_pod("a")?, w12.add_pod("b")?, w21.add_pod("c")?);
@@ -162,7 +162,7 @@ fn the_mode_goes_on_and_off_under_traffic() -> Result<()> {
         "apiVersion": "gingham.dev/v1alpha1",
         "kind": "RoutingConfig",
         "metadata": {"name": "default"},
-        "spec": {"podCIDRs": on(), "zones": config(&lab)["spec"]["zones"]},
+        "spec": {"podCIDRs": on(), "zones": get(&lab, "routingconfigs", "default")["spec"]["zones"]},
     });
     let plan = agent_command(&w11, &["plan", "-f", "-"]).stdin(text.to_string());
     let plan = plan.output()?.stdout;
@@ -238,11 +238,6 @@ fn the_mode_goes_on_and_off_under_traffic() -> Result<()> {
     Ok(())
 }
 
-fn config(lab: &Lab) -> Value {
-    let text = fs::read_to_string(file(lab, "routingconfigs", "default")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
-}
-
 /// A lab of one zone in podCIDR mode, whose nodes never had other blocks.
 fn mirroring() -> Lab {
     let mut topology = one_zone();
@@ -251,7 +246,7 @@ fn mirroring() -> Lab {
             node.blocks.clear();
         }
     }
-    let lab = without_agents(topology);
+    let lab = without_agents(Store::Directory, topology);
     quick(&lab);
     for node in lab.nodes() {
         allocate(&lab, &node);
@@ -261,6 +256,7 @@ fn mirroring() -> Lab {
     lab
 }
 
+/// In a directory only: an API server lets no Node change its podCIDRs, nor list more than one of a family.
 /// While a pod of it is there, nobody else gets its old block, and its pods keep their addresses.
 #[test]
 fn a_node_that_is_registered_again_changes_its_podcidr_and_another_one_waits_for_the_old() {
