@@ -8,6 +8,10 @@
     unreachable_pub,
     reason = "deriving KubeSchema copies each type into a function"
 )]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "columns have a type and a priority each"
+)]
 
 pub mod bgp_peer;
 pub mod block;
