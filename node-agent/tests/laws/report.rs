@@ -42,6 +42,7 @@ fn known(cluster: Cluster) -> Known {
         usage: BTreeMap::new(),
         claims: Vec::new(),
         custody: Default::default(),
+        retained: Default::default(),
         round: RoundStatus::default(),
         memory: Memory::default(),
         bgp: BgpStatus::default(),
