@@ -8,20 +8,22 @@
 
 mod world;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gingham_integration::topology::{Duty, Place, Role, Timers, Topology};
-use gingham_integration::{Lab, Node, eventually};
-use gingham_model::Family;
+use gingham_integration::{Lab, Store, eventually, on_both_stores};
+use gingham_model::{Family, Prefix};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use std::fs;
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use world::zones::wait_for_sessions;
-use world::{
-    Wanted, change, file, one_zone, says, wait_for_route, wait_for_status, without_agents, write,
-};
+use world::{Wanted, change, get, one_zone, says, wait_for_route, wait_for_status, without_agents};
+
+on_both_stores! {
+    blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not,
+    blocks_that_vanish_from_the_store_are_created_again_before_anyone_carves,
+    a_block_that_is_in_other_hands_by_now_gives_out_nothing_and_is_told_of,
+}
 
 const TIMERS: Timers = Timers {
     hold_seconds: 9,
@@ -64,184 +66,160 @@ fn topology() -> Topology {
 }
 
 /// A zone with two reflectors, in which little is waited for.
-fn zone() -> Lab {
-    let lab = without_agents(topology());
+fn zone(store: Store) -> Lab {
+    let lab = without_agents(store, topology());
     change(&lab, ("routingconfigs", "default"), |config| {
         config["spec"]["blockReleaseDelaySeconds"] = json!(DELAY);
         config["spec"]["emptyBlockSeconds"] = json!(3600);
     });
     world::start_agents(&lab);
+    lab.nodes().iter().for_each(wait_for_sessions);
     lab
 }
 
-fn block_files(lab: &Lab, node: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(lab.cluster_dir().join("blocks")).unwrap();
-    let mut own: Vec<PathBuf> = files
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
-        .filter(|path| read(path).is_ok_and(|block| block["spec"]["node"] == node))
-        .collect();
-    own.sort();
-    own
+/// The Blocks of a node.
+fn blocks(lab: &Lab, node: &str) -> Vec<Value> {
+    let mut blocks = lab.list("blocks").unwrap();
+    blocks.retain(|block| block["spec"]["node"] == node);
+    blocks
 }
 
-fn read(path: &std::path::Path) -> Result<Value> {
-    Ok(serde_saphyr::from_str(&fs::read_to_string(path)?)?)
+fn name(block: &Value) -> &str {
+    block["metadata"]["name"].as_str().unwrap()
 }
 
-fn take_away(lab: &Lab, kind: &str, name: &str) -> String {
-    let path = file(lab, kind, name);
-    let text = fs::read_to_string(&path).unwrap();
-    fs::remove_file(path).unwrap();
-    text
+fn prefix(block: &Value) -> Prefix {
+    block["spec"]["cidr"].as_str().unwrap().parse().unwrap()
 }
 
-fn wait_until_orphaned(files: &[PathBuf]) {
-    for path in files {
-        eventually(&format!("{}: orphaned", path.display()), PATIENCE, || {
-            let block = read(path)?;
-            ensure!(block["spec"]["state"] == "Orphaned", "{block:#}");
-            ensure!(block["status"]["orphanedSince"].is_string(), "{block:#}");
-            Ok(())
-        })
-        .unwrap();
+/// Waits until each of these Blocks is as `wanted` says; `None` is one that is gone.
+fn wait_for_each(
+    lab: &Lab,
+    blocks: &[Value],
+    what: &str,
+    wanted: impl Fn(Option<Value>) -> Result<()>,
+) {
+    for block in blocks {
+        let what = format!("Block {}: {what}", name(block));
+        eventually(&what, PATIENCE, || wanted(lab.get("blocks", name(block))?)).unwrap();
     }
 }
 
-fn wait_until_gone(files: &[PathBuf]) {
-    for path in files {
-        eventually(&format!("{}: freed", path.display()), PATIENCE, || {
-            ensure!(!path.exists(), "{}", fs::read_to_string(path)?);
-            Ok(())
-        })
-        .unwrap();
+fn is_orphaned(block: Option<Value>) -> Result<()> {
+    let block = block.context("is gone")?;
+    ensure!(block["spec"]["state"] == "Orphaned", "{block:#}");
+    ensure!(block["status"]["orphanedSince"].is_string(), "{block:#}");
+    Ok(())
+}
+
+fn is_gone(block: Option<Value>) -> Result<()> {
+    match block {
+        None => Ok(()),
+        Some(block) => anyhow::bail!("{block:#}"),
     }
 }
 
-fn node<'a>(lab: &Lab, name: &'a str) -> (Node, &'a str) {
-    (lab.node(name).unwrap(), name)
+/// What the plugin of a node was told.
+fn told(lab: &Lab, node: &str) -> Result<Value> {
+    let text = lab.node(node)?.exec(&["cat", "/run/gingham/node.json"])?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// One story, for the sake of the time it takes to wait.
-#[test]
-fn blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not() {
-    let lab = zone();
-    let ((dead, gone), (alive, unlisted)) = (node(&lab, "z1w1"), node(&lab, "z1w2"));
-    let (theirs, others) = (block_files(&lab, gone), block_files(&lab, unlisted));
+fn blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not(store: Store) {
+    let lab = zone(store);
+    let (gone, unlisted, moved) = ("z1w1", "z1w2", "z1w3");
+    let [theirs, others, stays] = [gone, unlisted, moved].map(|node| blocks(&lab, node));
     assert_eq!((theirs.len(), others.len()), (2, 2));
-    let moved = "z1w3";
-    let (stays, other) = (block_files(&lab, moved), lab.node(moved).unwrap());
-    for node in lab.nodes() {
-        wait_for_sessions(&node);
-    }
 
     // Of the first the Node and everything else is gone; of the second only the Node, its agent
     // and its pods are well; the third has lost its label, which a kubelet gets back.
+    let dead = lab.node(gone).unwrap();
     dead.stop_agent(Signal::SIGKILL).unwrap();
-    dead.host()
-        .command(&["ip", "link", "set", "eth0", "down"])
-        .text()
-        .unwrap();
+    let down = ["ip", "link", "set", "eth0", "down"];
+    dead.host().command(&down).text().unwrap();
     let vanished = Instant::now();
-    take_away(&lab, "nodes", gone);
-    let present = take_away(&lab, "nodes", unlisted);
+    let mut present = get(&lab, "nodes", unlisted);
+    lab.remove("nodes", gone).unwrap();
+    lab.remove("nodes", unlisted).unwrap();
     change(&lab, ("nodes", moved), |node| {
         let labels = node["metadata"]["labels"].as_object_mut().unwrap();
         labels.remove("topology.kubernetes.io/zone").unwrap();
     });
-    wait_until_orphaned(&theirs);
-    wait_until_orphaned(&others);
-    assert!(theirs.iter().all(|path| path.exists()));
-    let master = lab.node("z1m1").unwrap();
+    wait_for_each(&lab, &theirs, "orphaned", is_orphaned);
+    wait_for_each(&lab, &others, "orphaned", is_orphaned);
     let why = [unlisted, "paths to it are held"];
     eventually("a reflector says why a block stays", PATIENCE, || {
-        let said = REFLECTORS.map(|name| lab.node(name).unwrap().agent_status().unwrap());
-        let said = said.iter().any(|status| says(&status["notices"], &why));
-        ensure!(said, "no reflector says {why:?}");
-        Ok(())
+        for reflector in REFLECTORS {
+            if says(&lab.node(reflector)?.agent_status()?["notices"], &why) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("no reflector says {why:?}");
     })
     .unwrap();
-    wait_until_gone(&theirs);
+    wait_for_each(&lab, &theirs, "freed", is_gone);
     let took = vanished.elapsed();
     // By then its paths were stale for as long as they may be.
     let stale = u64::from(TIMERS.restart_seconds) + u64::from(TIMERS.long_lived_stale_seconds);
     assert!(took >= Duration::from_secs(stale.max(DELAY)), "{took:?}");
-    for path in theirs.iter().map(|path| prefix_of(path)) {
-        wait_for_route(&other, 201, &path, Wanted::Absent);
+    for block in &theirs {
+        let other = lab.node(moved).unwrap();
+        wait_for_route(&other, 201, &prefix(block).to_string(), Wanted::Absent);
     }
     sleep(Duration::from_secs(2 * DELAY));
-    assert!(others.iter().chain(&stays).all(|path| path.exists()));
-    assert!(
-        stays
-            .iter()
-            .all(|path| read(path).unwrap()["spec"]["state"] == "Active")
-    );
-    wait_for_status(&master, "ready", |status| status["ready"] == true);
+    wait_for_each(&lab, &others, "still Orphaned", is_orphaned);
+    assert_eq!(states(&lab, moved), ["Active", "Active"]);
+    assert_eq!(blocks(&lab, moved).len(), stays.len());
 
     // It is registered anew, and takes its blocks back as another Node of the same name.
-    write(
-        &file(&lab, "nodes", unlisted),
-        &present.replace("uid: ", "uid: again-"),
+    present["metadata"]["uid"] = json!("registered-anew");
+    lab.put(&present).unwrap();
+    let uid = get(&lab, "nodes", unlisted)["metadata"]["uid"].clone();
+    wait_for_each(&lab, &others, "its owner's again", |block| {
+        let block = block.context("is gone")?;
+        ensure!(block["spec"]["state"] == "Active", "{block:#}");
+        ensure!(block["spec"]["nodeUID"] == uid, "{block:#}");
+        Ok(())
+    });
+    for node in [unlisted, REFLECTORS[0]] {
+        let node = lab.node(node).unwrap();
+        wait_for_status(&node, "ready", |status| status["ready"] == true);
+    }
+}
+
+fn states(lab: &Lab, node: &str) -> Vec<Value> {
+    let blocks = blocks(lab, node).into_iter();
+    blocks.map(|block| block["spec"]["state"].clone()).collect()
+}
+
+/// The store is set back to before two nodes claimed their blocks.
+fn blocks_that_vanish_from_the_store_are_created_again_before_anyone_carves(store: Store) {
+    let lab = zone(store);
+    let [holder, other] = ["z1w1", "z1w2"].map(|name| lab.node(name).unwrap());
+    let (pod, far) = (
+        holder.add_pod("there").unwrap(),
+        other.add_pod("far").unwrap(),
     );
-    for path in &others {
-        eventually("the block is its owner's again", PATIENCE, || {
-            let block = read(path)?;
-            ensure!(block["spec"]["state"] == "Active", "{block:#}");
-            let uid = block["spec"]["nodeUID"].as_str().unwrap();
-            ensure!(uid.starts_with("again-"), "{block:#}");
+    let both = ["z1w1", "z1w2"];
+    let before = both.map(|node| blocks(&lab, node));
+    let knew = both.map(|node| told(&lab, node).unwrap());
+    for block in before.iter().flatten() {
+        lab.remove("blocks", name(block)).unwrap();
+    }
+    for block in before.iter().flatten() {
+        let what = format!("Block {}: created again", name(block));
+        eventually(&what, PATIENCE, || {
+            let there = lab.get("blocks", name(block))?.context("is gone")?;
+            ensure!(there["spec"] == block["spec"], "{there:#}");
             Ok(())
         })
         .unwrap();
     }
-    wait_for_status(&alive, "ready", |status| status["ready"] == true);
-}
-
-/// `10.101.21.0/24` of its file.
-fn prefix_of(path: &std::path::Path) -> String {
-    let name = path.file_stem().unwrap().to_str().unwrap();
-    let (address, length) = name.rsplit_once('-').unwrap();
-    match address.split('-').count() {
-        4 => format!("{}/{length}", address.replace('-', ".")),
-        _ => {
-            let address: std::net::Ipv6Addr = address.replace('-', ":").parse().unwrap();
-            format!("{address}/{length}")
-        }
+    for (node, before) in both.iter().zip(&before) {
+        assert_eq!(blocks(&lab, node).len(), before.len(), "another was carved");
     }
-}
-
-/// The store is set back to before two nodes claimed their blocks. One of them has pods, the other
-/// one carves as soon as it may.
-#[test]
-fn blocks_that_vanish_from_the_store_are_created_again_before_anyone_carves() {
-    let lab = zone();
-    let ((holder, name), (other, _)) = (node(&lab, "z1w1"), node(&lab, "z1w2"));
-    let pod = holder.add_pod("there").unwrap();
-    let far = other.add_pod("far").unwrap();
-    let (theirs, others) = (block_files(&lab, name), block_files(&lab, "z1w2"));
-    let before: Vec<String> = theirs
-        .iter()
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect();
-    let told = holder.exec(&["cat", "/run/gingham/node.json"]).unwrap();
-    for path in theirs.iter().chain(&others) {
-        fs::remove_file(path).unwrap();
-    }
-    for path in theirs.iter().chain(&others) {
-        eventually("created again", PATIENCE, || {
-            ensure!(path.exists(), "{}", path.display());
-            Ok(())
-        })
-        .unwrap();
-    }
-    for (path, before) in theirs.iter().zip(before) {
-        let before: Value = serde_saphyr::from_str(&before).unwrap();
-        assert_eq!(read(path).unwrap()["spec"], before["spec"]);
-    }
-    assert_eq!(block_files(&lab, name), theirs, "and no other was carved");
-    assert_eq!(
-        holder.exec(&["cat", "/run/gingham/node.json"]).unwrap(),
-        told
-    );
+    assert_eq!(both.map(|node| told(&lab, node).unwrap()), knew);
     for family in Family::ALL {
         let address = pod.address(family).unwrap();
         eventually("reached again", PATIENCE, || {
@@ -254,60 +232,62 @@ fn blocks_that_vanish_from_the_store_are_created_again_before_anyone_carves() {
 }
 
 /// Worse: somebody has one of them by now. Nothing can make that good, but it must not get worse.
-#[test]
-fn a_block_that_is_in_other_hands_by_now_gives_out_nothing_and_is_told_of() {
-    let lab = zone();
-    let (holder, name) = node(&lab, "z1w1");
+fn a_block_that_is_in_other_hands_by_now_gives_out_nothing_and_is_told_of(store: Store) {
+    let lab = zone(store);
+    let holder = lab.node("z1w1").unwrap();
     let pod = holder.add_pod("there").unwrap();
     let v4 = pod.address(Family::V4).unwrap();
-    let theirs = block_files(&lab, name);
-    let path = theirs
-        .iter()
-        .find(|path| !prefix_of(path).contains(':'))
-        .unwrap();
+    let theirs = blocks(&lab, "z1w1");
+    let mut lost = theirs.into_iter().find(|block| prefix(block).contains(v4));
+    let lost = lost.as_mut().unwrap();
     holder.stop_agent(Signal::SIGKILL).unwrap();
-    change(
-        &lab,
-        ("blocks", path.file_stem().unwrap().to_str().unwrap()),
-        |block| {
-            block["spec"]["node"] = json!("z1w9");
-            block["spec"]["nodeUID"] = json!("uid-of-z1w9");
-            block["spec"]["nodeIPs"] = json!(["10.1.0.99"]);
-        },
-    );
     // It would be taken for one of a node that is gone.
-    let mut ninth = read(&file(&lab, "nodes", "z1w2")).unwrap();
-    ninth["metadata"]["name"] = json!("z1w9");
-    ninth["metadata"]["uid"] = json!("uid-of-z1w9");
-    write(&file(&lab, "nodes", "z1w9"), &ninth.to_string());
+    lab.put(&json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": "z1w9",
+            "uid": "uid-of-z1w9",
+            "labels": {"topology.kubernetes.io/zone": "z1"},
+        },
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.1.0.99"}]},
+    }))
+    .unwrap();
+    lab.remove("blocks", name(lost)).unwrap();
+    lost["metadata"] = json!({"name": name(lost)});
+    lost["spec"]["node"] = json!("z1w9");
+    lost["spec"]["nodeUID"] = json!("uid-of-z1w9");
+    lost["spec"]["nodeIPs"] = json!(["10.1.0.99"]);
+    lab.put(lost).unwrap();
     holder.start_agent().unwrap();
-    let said = ["is in the hands of node z1w9", &prefix_of(path)];
+    let cidr = prefix(lost).to_string();
+    let said = ["is in the hands of node z1w9", &cidr];
     wait_for_status(&holder, "the notice", |status| {
         says(&status["notices"], &said)
     });
     eventually("the plugin is told", PATIENCE, || {
-        let told: Value = serde_json::from_str(&holder.exec(&["cat", "/run/gingham/node.json"])?)?;
-        let blocks = told["blocks"].as_array().unwrap().iter();
-        let mut lost = blocks.filter(|block| block["cidr"] == prefix_of(path));
-        let state = lost.next().map(|block| block["state"].clone());
-        ensure!(state == Some(json!("Draining")), "{told:#}");
+        let told = told(&lab, "z1w1")?;
+        let mut blocks = told["blocks"].as_array().into_iter().flatten();
+        let state = blocks.find(|block| block["cidr"] == cidr.as_str());
+        ensure!(
+            state.is_some_and(|block| block["state"] == "Draining"),
+            "{told:#}"
+        );
         Ok(())
     })
     .unwrap();
     // It gets a block it can have, and the pod that was there goes on.
     eventually("another block", PATIENCE, || {
-        let own = block_files(&lab, name).len();
-        ensure!(own == 2, "{own}");
+        let own = blocks(&lab, "z1w1");
+        ensure!(own.len() == 2, "{own:#?}");
         Ok(())
     })
     .unwrap();
     wait_for_status(&holder, "ready", |status| status["ready"] == true);
     let new = holder.add_pod("new").unwrap();
-    assert_ne!(new.address(Family::V4).unwrap(), v4);
+    assert!(!prefix(lost).contains(new.address(Family::V4).unwrap()));
     assert!(
         new.ping(v4, 3).unwrap().complete(),
         "the old one is still there"
     );
-    holder.del_pod("there").unwrap();
-    holder.del_pod("new").unwrap();
 }
