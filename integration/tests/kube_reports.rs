@@ -269,9 +269,55 @@ fn another_key_counts_without_a_restart_and_the_last_one_while_none_can_be_read(
     let read: BTreeSet<String> = verbs(api, "secrets");
     assert_eq!(read, BTreeSet::from(["get".to_owned()]));
     for node in [&reflector, &worker] {
-        let log = fs::read_to_string(node.host().log("agent")).unwrap();
+        let log = fs::read_to_string(node.host().log("gingham-agent")).unwrap();
         assert!(!log.contains("two-colours"), "a key is in the log");
     }
+}
+
+#[test]
+fn what_may_not_be_written_holds_nothing_up_and_is_written_when_it_may() {
+    let (events_rule, lease_rule) = (
+        "default/gingham-events".to_owned(),
+        format!("{NAMESPACE}/gingham-conditions"),
+    );
+    let rules = [&events_rule, &lease_rule];
+    let lab = lab(&["z1m1"], |lab| {
+        for rule in rules {
+            lab.api().unwrap().delete("RoleBinding", rule).unwrap();
+        }
+        put(lab, &block("10.101.200.0/24", "far", "10.9.0.9"));
+    });
+    let (api, node) = (lab.api().unwrap(), lab.node("z1m1").unwrap());
+    let log = || fs::read_to_string(node.host().log("gingham-agent")).unwrap();
+    let refused = wait("the refusals are told", || {
+        let log = log();
+        let lines = log.lines().filter(|line| line.contains("is forbidden"));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        let told = |what: &str| lines.iter().any(|line| line.contains(what));
+        ensure!(
+            told("not reported") && told("who writes conditions"),
+            "{lines:#?}"
+        );
+        Ok(lines)
+    });
+    assert!(
+        refused.iter().all(|line| line.contains("WARN")),
+        "{refused:#?}"
+    );
+    assert_eq!(node.agent_status().unwrap()["ready"], true);
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rbac.yaml");
+    api.apply(&fs::read_to_string(deploy).unwrap()).unwrap();
+    wait("the event", || {
+        let events = events(api, "NextHopOffLink", "z1m1");
+        ensure!(events.len() == 1, "{events:#?}");
+        Ok(())
+    });
+    wait_for_verdict(api, ("RoutingConfig", "default"), "True", "Valid");
+    let told = log()
+        .lines()
+        .filter(|line| line.contains("not reported"))
+        .count();
+    assert!(told <= 2, "each is told once: {told}");
 }
 
 fn verbs(api: &Api, resource: &str) -> BTreeSet<String> {

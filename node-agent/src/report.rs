@@ -4,11 +4,13 @@
 //!   Known ──wanted──► Mark, Item ──Ledger──► Report, when it is due ──► store
 //! ```
 
+mod judged;
 mod ledger;
 mod wanted;
 
+pub use judged::Judged;
 pub use ledger::{Item, Ledger, Next, Repeat};
-pub use wanted::{Judged, Seat, wanted};
+pub use wanted::{Seat, wanted};
 
 use crate::objects::Kind;
 use gingham_model::NodeName;

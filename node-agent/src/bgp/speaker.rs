@@ -230,12 +230,8 @@ impl Bgp {
         self.keyring.want(secrets(cluster), self.keyed());
         let keys = match (self.keyring.keys(), &self.running) {
             (Some(keys), _) => keys,
-            // A new key may be had in a moment; what there is to begin with may not be said in parts.
-            (None, None) => {
-                self.said.notices =
-                    vec!["BGP waits: the keys of sessions are being read".to_owned()];
-                return Ok(true);
-            }
+            // They are there or not in a moment; what there is to begin with may not be said in parts.
+            (None, None) => return Ok(true),
             (None, Some(_)) => self.keyring.known(),
         };
         let world = Followed {

@@ -4,15 +4,14 @@
 //! its reflectors, and by the others in their own time: a bad Block is no reason for thousands of
 //! writes at once.
 
-use super::{About, Item, Notice, Reason, Repeat, Report, Verdict};
+use super::{About, Item, Notice, Repeat, Report};
 use crate::config::NetworkUnavailable;
-use crate::objects::{Kind, Refusal};
+use crate::objects::Kind;
 use crate::pass::Seen;
 use crate::routes::standing::Standing;
 use crate::snapshot::Known;
 use crate::source::State;
 use gingham_model::Owner;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// How long something must have been so before an operator is told.
@@ -256,56 +255,4 @@ fn skipped(seen: &Seen) -> (Vec<Line>, Vec<Line>) {
     let (off_link, others): (Vec<_>, Vec<_>) = all.partition(|(off_link, _)| *off_link);
     let lines = |all: Vec<(bool, Line)>| all.into_iter().map(|(_, line)| line).collect();
     (lines(off_link), lines(others))
-}
-
-/// An object, and whether it is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// The object.
-    pub about: About,
-    /// Whether it is in force.
-    pub verdict: Verdict,
-    /// Another number is another version of the object, or another verdict.
-    pub print: u64,
-}
-
-impl Judged {
-    /// An object that is in force as far as it is known, `object`, or by what was found against it.
-    pub(crate) fn new<T: std::fmt::Debug>(
-        about: About,
-        object: Option<&T>,
-        against: Option<(Reason, &str)>,
-    ) -> Self {
-        let verdict = match (against, object) {
-            (None, _) => Verdict {
-                reason: Reason::Valid,
-                message: "in force".to_owned(),
-            },
-            (Some((reason @ Reason::Invalid, why)), Some(_)) => Verdict {
-                reason,
-                message: format!("{why}; the last valid version is in force"),
-            },
-            (Some((reason, why)), _) => Verdict {
-                reason,
-                message: why.to_owned(),
-            },
-        };
-        let mut hasher = DefaultHasher::new();
-        format!("{object:?}").hash(&mut hasher);
-        verdict.hash(&mut hasher);
-        Judged {
-            about,
-            verdict,
-            print: hasher.finish(),
-        }
-    }
-}
-
-impl From<&Refusal> for About {
-    fn from(refusal: &Refusal) -> Self {
-        About {
-            kind: refusal.kind,
-            name: refusal.name.clone(),
-        }
-    }
 }
