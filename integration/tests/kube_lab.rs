@@ -11,7 +11,7 @@ mod world;
 use anyhow::{Result, ensure};
 use gingham_integration::kubernetes::Entry;
 use gingham_integration::topology::{Cores, Place, Role, Topology, Zones, reference};
-use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Store, Traffic};
+use gingham_integration::{Flow, Lab, Node, Pod, RouteMonitor, Store, Traffic, eventually};
 use gingham_model::{Block, Family, Prefix};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -31,6 +31,9 @@ use world::{
 const DEAD: Duration = Duration::from_secs(75);
 /// What was going to happen would have within this time.
 const A_WHILE: Duration = Duration::from_secs(5);
+/// Until an agent has noticed that the API server is back, and more: after long it asks every half
+/// minute.
+const HEARD: Duration = Duration::from_secs(120);
 /// How long nothing happens.
 const QUIET: Duration = Duration::from_secs(20);
 /// More pods than a /28 has addresses.
@@ -116,16 +119,20 @@ fn a_minute_without_the_api_server_is_nothing_to_pods_routes_and_sessions() {
     api.restart().unwrap();
     let back = Instant::now();
     put_block(&lab, "10.101.99.0/24", "z1w9", "10.1.0.99");
-    wait_for_route(&near, 201, "10.101.99.0/24", Wanted::Present);
+    for node in &nodes {
+        eventually("all is heard again", HEARD, || {
+            let status = node.agent_status()?;
+            let heard = all_sources_are(&status, "Synced") && status["ready"] == true;
+            ensure!(heard, "{}: {status:#}", node.name());
+            Ok(())
+        })
+        .unwrap();
+    }
     println!(
-        "heard again {:?} after the API server was ready",
+        "all is heard {:?} after the API server was ready",
         back.elapsed()
     );
-    for node in &nodes {
-        wait_for_status(node, "all is known", |status| {
-            all_sources_are(status, "Synced") && status["ready"] == true
-        });
-    }
+    wait_for_route(&near, 201, "10.101.99.0/24", Wanted::Present);
     assert_eq!(written(&lab), writes);
 }
 
@@ -338,7 +345,8 @@ fn v4_blocks(lab: &Lab, node: &Node) -> Result<Vec<Prefix>> {
 fn outgrow(node: &Node, first: Prefix) -> Pod {
     for number in 0..MANY {
         // A runtime tries again when the node is full for the moment.
-        let pod = wait("room for a pod", || node.add_pod(&format!("p{number}")));
+        let add = || node.add_pod(&format!("p{number}"));
+        let pod = eventually("room for a pod", HEARD, add).unwrap();
         if !first.contains(pod.address(Family::V4).unwrap()) {
             return pod;
         }
@@ -372,11 +380,12 @@ fn blocks_that_etcd_has_forgotten_are_created_again_before_anyone_takes_them() {
     api.restart().unwrap();
     // The other node is in need of a block at the same time.
     outgrow(&z1w2, first_of_other);
-    wait("the forgotten block is there again", || {
+    eventually("the forgotten block is there again", HEARD, || {
         let own = v4_blocks(&lab, &z1w1)?;
         ensure!(own.contains(&forgotten), "{forgotten} is not in {own:?}");
         Ok(())
-    });
+    })
+    .unwrap();
     let theirs = v4_blocks(&lab, &z1w2).unwrap();
     assert!(!theirs.contains(&forgotten), "{theirs:?}");
     wait_for_route(&z1w2, 201, &forgotten.to_string(), Wanted::Present);

@@ -1,7 +1,7 @@
 //! A settled lab, and a hand on its cores and in its objects.
 
 use crate::world::{self, PATIENCE, agent, start_agents, wait, without_agents};
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use gingham_integration::tables::{self, Tables, expected};
 use gingham_integration::topology::{Cores, Duty, Role, Topology, Zones, reference};
 use gingham_integration::{Lab, Node, Store};
@@ -211,13 +211,22 @@ pub(crate) enum Verb {
 
 /// Writes an object of Gingham's own.
 pub(crate) fn put(lab: &Lab, (kind, name): (&str, &str), spec: &Value) {
+    try_to_put(lab, (kind, name), spec).unwrap();
+}
+
+fn try_to_put(lab: &Lab, (kind, name): (&str, &str), spec: &Value) -> Result<()> {
     let object = json!({
         "apiVersion": "gingham.dev/v1alpha1",
         "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
     });
-    lab.put(&object).unwrap();
+    lab.put(&object)
+}
+
+/// Writes a BGPPeer, if that is allowed.
+pub(crate) fn try_to_put_peer(lab: &Lab, name: &str, spec: &Value) -> Result<()> {
+    try_to_put(lab, ("BGPPeer", name), spec)
 }
 
 /// Writes a BGPPeer.

@@ -1,4 +1,4 @@
-//! Keys of sessions (RFC 2385), from files; and changes of sessions that touch no others.
+//! Keys of sessions (RFC 2385), from files and Secrets; and changes of sessions that touch no others.
 
 use crate::hand::{
     CORE, REFLECTORS, configure_c1, established, peers, put_peer, settle, up,
@@ -6,6 +6,7 @@ use crate::hand::{
 };
 use crate::world::{change, wait};
 use anyhow::ensure;
+use gingham_integration::kubernetes::NAMESPACE;
 use gingham_integration::{Lab, Node, Store, on_both_stores};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -17,6 +18,21 @@ on_both_stores! {
 
 /// The addresses of the reflectors, as the core has them.
 const ENDS: [&str; 4] = ["10.1.0.11", "10.1.0.12", "fd00:1::11", "fd00:1::12"];
+
+/// Puts a key where the agents of these nodes look for it: in a file of each, or in a Secret, which is
+/// everybody's.
+fn put_keys(lab: &Lab, nodes: &[Node], (secret, key): (&str, &str)) {
+    let Ok(api) = lab.api() else {
+        return nodes.iter().for_each(|node| put_key(node, secret, key));
+    };
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": secret, "namespace": NAMESPACE},
+        "stringData": {"password": format!("{key}\n")},
+    });
+    api.put(&secret).unwrap();
+}
 
 /// Puts a key where the agent of a node looks for it.
 fn put_key(node: &Node, secret: &str, key: &str) {
@@ -61,9 +77,8 @@ fn keys_and_timers_concern_their_own_sessions_only(store: Store) {
     );
     wait_for_new_core_sessions(&lab, &before);
 
-    for name in REFLECTORS {
-        put_key(&lab.node(name).unwrap(), "core", "two-colours");
-    }
+    let reflectors = REFLECTORS.map(|name| lab.node(name).unwrap());
+    put_keys(&lab, &reflectors, ("core", "two-colours"));
     let before = established(&lab);
     let keyed = json!({"defaultGateway": {}, "holdSeconds": 6, "passwordSecret": "core"});
     put_peer(&lab, "cores", &keyed);
@@ -77,13 +92,14 @@ fn keys_and_timers_concern_their_own_sessions_only(store: Store) {
     wait_for_new_core_sessions(&lab, &before);
 
     the_zone_has_a_key_of_its_own(&lab);
-    a_wrong_key_is_one_nodes_own_trouble(&lab);
+    // A Secret is the same for all.
+    if store == Store::Directory {
+        a_wrong_key_is_one_nodes_own_trouble(&lab);
+    }
 }
 
 fn the_zone_has_a_key_of_its_own(lab: &Lab) {
-    for node in lab.nodes() {
-        put_key(&node, "zone", "warp");
-    }
+    put_keys(lab, &lab.nodes(), ("zone", "warp"));
     let before = established(lab);
     change(lab, ("routingconfigs", "default"), |object| {
         object["spec"]["reflectors"] = json!({"passwordSecret": "zone"});
