@@ -56,11 +56,28 @@ impl Cluster {
         match object {
             Object::Node(node) => self.nodes.apply(name, node, unknown),
             Object::Pool(pool) => self.pools.apply(name, pool, unknown),
-            Object::Block(block) => self.blocks.apply(name, block, unknown),
+            Object::Block(block) => {
+                let block = self.sharing(block);
+                self.blocks.apply(name, block, unknown)
+            }
             Object::Config(config) => self.configs.apply(name, config, unknown),
             Object::Peer(peer) => self.peers.apply(name, peer, unknown),
             Object::Filter(filter) => self.filters.apply(name, filter, unknown),
         }
+    }
+
+    /// The same, with the names that most blocks have in common shared.
+    fn sharing(&self, mut block: Block) -> Block {
+        if let Some(first) = self.blocks.objects().next() {
+            let Block { zone, pool, .. } = first;
+            if block.zone == *zone {
+                block.zone.clone_from(zone);
+            }
+            if block.pool == *pool {
+                block.pool.clone_from(pool);
+            }
+        }
+        block
     }
 
     /// This is the cluster as node `me` sees it: its own Node is in force though it be gone, since
@@ -71,7 +88,7 @@ impl Cluster {
 
     /// The Node object of that name.
     pub fn node(&self, name: &NodeName) -> Option<&Node> {
-        self.nodes.objects().get(name.as_str())
+        self.nodes.get(name.as_str())
     }
 
     /// Whether the store shows a Node object of that name: one that is gone may be in force still.
@@ -81,22 +98,22 @@ impl Cluster {
 
     /// The own Node and those of reflectors and ingress nodes, of every zone, in the order of names.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.objects().values()
+        self.nodes.objects()
     }
 
     /// Every BGPPeer, in the order of names.
     pub fn peers(&self) -> impl Iterator<Item = &BgpPeer> {
-        self.peers.objects().values()
+        self.peers.objects()
     }
 
     /// Every RouteFilter, in the order of names.
     pub fn filters(&self) -> impl Iterator<Item = &RouteFilter> {
-        self.filters.objects().values()
+        self.filters.objects()
     }
 
     /// Every block, in the order of names.
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.objects().values()
+        self.blocks.objects()
     }
 
     /// The prefixes of Block objects of which no version was ever valid. Their names say that they
@@ -108,20 +125,20 @@ impl Cluster {
 
     /// The settings in force.
     pub fn config(&self) -> RoutingConfig {
-        let config = self.configs.objects().get(config::NAME);
+        let config = self.configs.get(config::NAME);
         config.cloned().unwrap_or_default()
     }
 
     /// The settings of podCIDR mode, while it is on.
     pub fn pod_cidrs(&self) -> Option<&PodCidrs> {
-        self.configs.objects().get(config::NAME)?.pod_cidrs.as_ref()
+        self.configs.get(config::NAME)?.pod_cidrs.as_ref()
     }
 
     /// The pools that share no address, by name. Of two that do, the later name is refused, and any
     /// that meets what podCIDR mode has.
     pub fn pools(&self) -> BTreeMap<&PoolName, &Pool> {
         let mut accepted: BTreeMap<&PoolName, &Pool> = BTreeMap::new();
-        for pool in self.pools.objects().values() {
+        for pool in self.pools.objects() {
             if self.refused(pool, &accepted).is_none() {
                 accepted.insert(&pool.name, pool);
             }
@@ -142,7 +159,7 @@ impl Cluster {
         let all = sources.iter().flat_map(|source| source.refused.values());
         let mut refusals: Vec<Refusal> = all.cloned().collect();
         let accepted = self.pools();
-        for pool in self.pools.objects().values() {
+        for pool in self.pools.objects() {
             if accepted.contains_key(&pool.name) {
                 continue;
             }

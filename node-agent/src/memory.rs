@@ -7,16 +7,20 @@
 //! for that would be much.
 
 use crate::bgp::part::Reflector;
-use crate::manifest;
+use crate::cluster::Cluster;
+use crate::manifest::{self, Invalid};
 use crate::objects::Object;
 use gingham_ipam::{Unknown, Version1};
 use gingham_model::NodeName;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use std::fmt;
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The name of the file.
@@ -57,21 +61,34 @@ pub struct Memory {
     trouble: Option<String>,
 }
 
+/// What is to outlive the agent. Each object is made when it is written, for they are many.
+#[derive(Clone, Debug)]
+pub struct Lasting {
+    /// What is known.
+    pub cluster: Arc<Cluster>,
+    /// The reflectors of this node's zone.
+    pub reflectors: Vec<Reflector>,
+}
+
 /// The file as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
     version: Version1,
     node: &'a NodeName,
-    #[serde(serialize_with = "one_by_one")]
-    objects: Vec<Object>,
-    reflectors: Vec<Reflector>,
+    objects: Objects<'a>,
+    reflectors: &'a [Reflector],
     #[serde(flatten)]
     unknown: &'a Unknown,
 }
 
-/// A zone has thousands of them, and as JSON each is many times as large.
-fn one_by_one<S: Serializer>(objects: &[Object], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(objects.iter().cloned().map(manifest::manifest))
+/// What a node remembers of a cluster.
+struct Objects<'a>(&'a Cluster, &'a NodeName);
+
+impl Serialize for Objects<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Objects(cluster, me) = self;
+        serializer.collect_seq(cluster.saved(me).map(manifest::manifest))
+    }
 }
 
 /// The file as it is read.
@@ -80,11 +97,42 @@ struct Content {
     #[serde(rename = "version")]
     _version: Version1,
     node: NodeName,
-    objects: Vec<Value>,
+    #[serde(deserialize_with = "one_by_one")]
+    objects: Vec<Result<Object, (String, Invalid)>>,
     #[serde(default)]
     reflectors: Vec<Reflector>,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+/// What every version has.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    version: Value,
+}
+
+/// As JSON each is many times as large as what is known of it.
+fn one_by_one<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Result<Object, (String, Invalid)>>, D::Error> {
+    struct Each;
+    impl<'de> Visitor<'de> for Each {
+        type Value = Vec<Result<Object, (String, Invalid)>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of objects")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut objects = Vec::new();
+            while let Some(value) = list.next_element::<Value>()? {
+                objects.push(manifest::of_value(&value).map(|parsed| parsed.object));
+            }
+            Ok(objects)
+        }
+    }
+    deserializer.deserialize_seq(Each)
 }
 
 /// Why a file is of no use.
@@ -134,14 +182,12 @@ impl Memory {
 
     /// Writes what is known now, if that is something new; the store has just been heard. Not every
     /// change is written at once, so it is to be called time and again. Blocks on the disk.
-    pub fn keep(&mut self, now: Instant, known: impl FnOnce() -> LastKnown) {
+    pub fn keep(&mut self, now: Instant, known: &Lasting) {
         if self.looked.is_some_and(|looked| now < looked + PAUSE) {
             return;
         }
         self.looked = Some(now);
-        let content = self.content(known());
-        let kept = content.and_then(|content| self.write(&content, now));
-        let trouble = kept.err();
+        let trouble = self.write(known, now).err();
         let trouble = trouble.map(|error| format!("{}: {error}", self.path.display()));
         if trouble != self.trouble {
             if let Some(error) = &trouble {
@@ -151,88 +197,118 @@ impl Memory {
         }
     }
 
-    fn write(&mut self, content: &[u8], now: Instant) -> io::Result<()> {
-        let print = fingerprint(content);
+    fn write(&mut self, known: &Lasting, now: Instant) -> io::Result<()> {
+        let mut print = Print::of(io::sink());
+        self.put(known, &mut print)?;
+        let print = print.value();
         let recent = self.noted.is_some_and(|noted| now < noted + HEARD);
         match (self.written == Some(print), recent) {
             (true, true) => return Ok(()),
             // Where it has gone meanwhile, it is made anew.
-            (true, false) => touch(&self.path).or_else(|_| replace(&self.path, content))?,
-            (false, _) => replace(&self.path, content)?,
+            (true, false) => touch(&self.path).or_else(|_| self.replace(known))?,
+            (false, _) => self.replace(known)?,
         }
         (self.written, self.noted) = (Some(print), Some(now));
         Ok(())
     }
 
+    /// The content of the file, as it comes.
+    fn put(&self, known: &Lasting, into: impl Write) -> io::Result<()> {
+        let written = Written {
+            version: Version1,
+            node: &self.me,
+            objects: Objects(&known.cluster, &self.me),
+            reflectors: &known.reflectors,
+            unknown: &self.unknown,
+        };
+        let mut into = BufWriter::new(into);
+        serde_json::to_writer(&mut into, &written)?;
+        into.flush()
+    }
+
+    /// Puts a new file in place of the present one, on disk before it has the name. The agent is its
+    /// only writer.
+    fn replace(&self, known: &Lasting) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(folder)?;
+        let draft = self.path.with_file_name(DRAFT);
+        let file = File::create(&draft)?;
+        self.put(known, &file)?;
+        file.sync_all()?;
+        fs::rename(&draft, &self.path)?;
+        File::open(folder)?.sync_all()
+    }
+
     fn read(&mut self) -> Result<LastKnown, Unusable> {
-        let bytes = fs::read(&self.path)?;
-        let value: Value = serde_json::from_slice(&bytes)?;
-        let version = value.get("version").unwrap_or(&Value::Null);
-        if *version != u64::from(Version1) {
-            return Err(Unusable::Version(version.clone()));
+        let mut print = Print::of(File::open(&self.path)?);
+        let Head { version } = serde_json::from_reader(BufReader::new(&mut print))?;
+        if version != u64::from(Version1) {
+            return Err(Unusable::Version(version));
         }
-        let content: Content = serde_json::from_value(value)?;
+        let content = BufReader::new(File::open(&self.path)?);
+        let content: Content = serde_json::from_reader(content)?;
         if content.node != self.me {
             return Err(Unusable::Foreign(content.node));
         }
         self.unknown = content.unknown;
-        self.written = Some(fingerprint(&bytes));
+        self.written = Some(print.value());
         self.heard = fs::metadata(&self.path)?.modified().ok();
+        let objects = content.objects.into_iter();
         Ok(LastKnown {
-            objects: content
-                .objects
-                .iter()
-                .filter_map(|value| self.object(value))
-                .collect(),
+            objects: objects.filter_map(|object| self.usable(object)).collect(),
             reflectors: content.reflectors,
         })
     }
 
-    fn object(&self, value: &Value) -> Option<Object> {
-        match manifest::of_value(value) {
-            Ok(parsed) => Some(parsed.object),
-            Err((object, error)) => {
-                let file = self.path.display();
-                tracing::warn!(%file, object, %error, "last-known object not used");
-                None
-            }
-        }
-    }
-
-    fn content(&self, known: LastKnown) -> io::Result<Vec<u8>> {
-        let written = Written {
-            version: Version1,
-            node: &self.me,
-            objects: known.objects,
-            reflectors: known.reflectors,
-            unknown: &self.unknown,
+    fn usable(&self, object: Result<Object, (String, Invalid)>) -> Option<Object> {
+        let named = |(object, error): (String, Invalid)| {
+            let file = self.path.display();
+            tracing::warn!(%file, object, %error, "last-known object not used");
         };
-        Ok(serde_json::to_vec(&written)?)
+        object.map_err(named).ok()
     }
 }
 
-fn fingerprint(content: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    hasher.finish()
+/// Takes the fingerprint of what passes through. The file is never held as a whole.
+struct Print<T> {
+    through: T,
+    hasher: DefaultHasher,
+}
+
+impl<T> Print<T> {
+    fn of(through: T) -> Self {
+        let hasher = DefaultHasher::new();
+        Print { through, hasher }
+    }
+
+    fn value(&self) -> u64 {
+        self.hasher.finish()
+    }
+}
+
+impl<W: Write> Write for Print<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.through.write(bytes)?;
+        self.hasher.write(bytes.get(..written).unwrap_or(bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.through.flush()
+    }
+}
+
+impl<R: Read> Read for Print<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.through.read(into)?;
+        self.hasher.write(into.get(..read).unwrap_or_default());
+        Ok(read)
+    }
 }
 
 fn touch(path: &Path) -> io::Result<()> {
     let file = File::options().write(true).open(path)?;
     file.set_modified(SystemTime::now())
-}
-
-/// Puts `content` in place of the file, on disk before it has the name. The agent is its only
-/// writer.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder)?;
-    let draft = path.with_file_name(DRAFT);
-    let mut file = File::create(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -265,13 +341,23 @@ mod tests {
         }
     }
 
+    /// What is known, before it is written.
+    fn lasting(known: LastKnown) -> Lasting {
+        let mut cluster = Cluster::default();
+        cluster.remember(known.objects);
+        Lasting {
+            cluster: Arc::new(cluster),
+            reflectors: known.reflectors,
+        }
+    }
+
     /// A memory that has kept `known`, and its file.
     fn kept() -> (TempDir, PathBuf) {
         let state = TempDir::new().unwrap();
         let path = state.path().join("below").join(FILE);
         let (mut memory, nothing) = Memory::open(path.parent().unwrap(), &me());
         assert_eq!(nothing, LastKnown::default());
-        memory.keep(Instant::now(), known);
+        memory.keep(Instant::now(), &lasting(known()));
         (state, path)
     }
 
@@ -285,7 +371,7 @@ mod tests {
         let (mut memory, back) = open(&path, &me());
         assert_eq!(back, known());
         let inode = fs::metadata(&path).unwrap().ino();
-        memory.keep(Instant::now(), known);
+        memory.keep(Instant::now(), &lasting(known()));
         assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
         assert_eq!(open(&path, &me()).1, known());
     }
@@ -296,14 +382,14 @@ mod tests {
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
         let long_ago = SystemTime::UNIX_EPOCH + HEARD;
         let forget = || File::open(&path).unwrap().set_modified(long_ago).unwrap();
-        memory.keep(now, known);
+        memory.keep(now, &lasting(known()));
         forget();
-        memory.keep(now + HEARD - PAUSE, known);
+        memory.keep(now + HEARD - PAUSE, &lasting(known()));
         assert_eq!(open(&path, &me()).0.heard(), Some(long_ago));
-        memory.keep(now + HEARD, known);
+        memory.keep(now + HEARD, &lasting(known()));
         assert!(open(&path, &me()).0.heard().unwrap() > long_ago);
         fs::remove_file(&path).unwrap();
-        memory.keep(now + HEARD * 2, known);
+        memory.keep(now + HEARD * 2, &lasting(known()));
         assert_eq!(open(&path, &me()).1, known(), "it is made anew");
     }
 
@@ -312,16 +398,16 @@ mod tests {
         let (_state, path) = kept();
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
         let changed = |name| {
-            move || LastKnown {
+            lasting(LastKnown {
                 reflectors: vec![reflector(name)],
                 ..known()
-            }
+            })
         };
         let reflectors = || open(&path, &me()).1.reflectors;
-        memory.keep(now, changed("m1"));
-        memory.keep(now + PAUSE / 2, changed("m2"));
+        memory.keep(now, &changed("m1"));
+        memory.keep(now + PAUSE / 2, &changed("m2"));
         assert_eq!(reflectors(), [reflector("m1")]);
-        memory.keep(now + PAUSE, changed("m2"));
+        memory.keep(now + PAUSE, &changed("m2"));
         assert_eq!(reflectors(), [reflector("m2")]);
     }
 
@@ -355,7 +441,7 @@ mod tests {
             assert_eq!(back, LastKnown::default());
             let error = memory.read().unwrap_err().to_string();
             assert!(error.starts_with(why), "{error}");
-            memory.keep(Instant::now(), known);
+            memory.keep(Instant::now(), &lasting(known()));
             assert_eq!(open(&path, &me()).1, known(), "after {why}");
         }
     }
@@ -379,7 +465,7 @@ mod tests {
         )
         .unwrap();
         let (mut memory, _) = open(&path, &me());
-        memory.keep(Instant::now(), LastKnown::default);
+        memory.keep(Instant::now(), &lasting(LastKnown::default()));
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("\"colour\":\"red\""), "{text}");
         assert_eq!(open(&path, &me()).1, LastKnown::default());
@@ -390,10 +476,10 @@ mod tests {
         let (_state, path) = kept();
         let (mut memory, now) = (open(&path, &me()).0, Instant::now());
         fs::create_dir(path.with_file_name(DRAFT)).unwrap();
-        memory.keep(now, LastKnown::default);
+        memory.keep(now, &lasting(LastKnown::default()));
         assert!(memory.trouble.as_ref().unwrap().contains(FILE));
         fs::remove_dir(path.with_file_name(DRAFT)).unwrap();
-        memory.keep(now + PAUSE, LastKnown::default);
+        memory.keep(now + PAUSE, &lasting(LastKnown::default()));
         assert_eq!(memory.trouble, None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::objects::{Kind, Refusal};
 use crate::store::Event;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Whether a source has said all it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,11 +44,12 @@ enum Unshown {
     Gone,
 }
 
-/// Objects of one kind, as last known.
+/// Objects of one kind, as last known. A copy shares them: whoever looks at an older state of the
+/// cluster holds little more than what has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source<T> {
     state: State,
-    objects: BTreeMap<String, T>,
+    objects: BTreeMap<Arc<str>, Arc<T>>,
     refused: BTreeMap<String, Refusal>,
     unknown: BTreeMap<String, Vec<String>>,
     /// Those of the objects the store shows no valid version of.
@@ -75,24 +77,27 @@ impl<T: PartialEq> Source<T> {
         let cured = self.refused.remove(&name).is_some();
         let before = self.unknown.get(&name).map_or(&[][..], Vec::as_slice);
         let told = *before == unknown;
-        let changed = self.objects.get(&name) != Some(&object);
+        let before = self.objects.get(name.as_str());
+        let changed = before.is_none_or(|before| **before != object);
         if unknown.is_empty() {
             self.unknown.remove(&name);
         } else {
             self.unknown.insert(name.clone(), unknown);
         }
         let confirmed = self.unshown.remove(&name).is_some();
-        self.objects.insert(name, object);
+        if changed {
+            self.objects.insert(name.into(), Arc::new(object));
+        }
         changed || cured || confirmed || !told
     }
 
     /// The object was so before. It is in force until the store shows another version or, having
     /// said all, none; where the store has said something already, it knows better.
     pub fn remember(&mut self, name: String, object: T) {
-        let heard = self.objects.contains_key(&name) || self.refused.contains_key(&name);
+        let heard = self.objects.contains_key(name.as_str()) || self.refused.contains_key(&name);
         if !self.state.has_said_all() && !heard {
             self.unshown.insert(name.clone(), Unshown::Remembered);
-            self.objects.insert(name, object);
+            self.objects.insert(name.into(), Arc::new(object));
         }
     }
 
@@ -131,11 +136,11 @@ impl<T: PartialEq> Source<T> {
 
     /// The store shows no such object any more. Says whether that changes anything.
     fn part_with(&mut self, name: String) -> bool {
-        if self.kept.as_ref() == Some(&name) && self.objects.contains_key(&name) {
+        if self.kept.as_ref() == Some(&name) && self.objects.contains_key(name.as_str()) {
             return self.unshown.insert(name, Unshown::Gone) != Some(Unshown::Gone);
         }
         self.unshown.remove(&name);
-        self.objects.remove(&name).is_some()
+        self.objects.remove(name.as_str()).is_some()
     }
 
     /// Drops what is known from before only. Says whether it was.
@@ -178,9 +183,14 @@ impl<T: PartialEq> Source<T> {
         &self.state
     }
 
-    /// The objects in force, by name.
-    pub fn objects(&self) -> &BTreeMap<String, T> {
-        &self.objects
+    /// The object in force of this name.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.objects.get(name).map(Arc::as_ref)
+    }
+
+    /// The objects in force, in the order of names.
+    pub fn objects(&self) -> impl Iterator<Item = &T> {
+        self.objects.values().map(Arc::as_ref)
     }
 
     /// How it stands, for the eye.

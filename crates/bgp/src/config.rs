@@ -27,6 +27,7 @@ use gingham_model::{NodeName, Prefix};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// One speaker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,9 +61,9 @@ pub struct Config {
     /// What it originates.
     #[serde(default)]
     pub announce: Vec<Announcement>,
-    /// Which prefixes of the zone are whose.
-    #[serde(default)]
-    pub territory: Territory,
+    /// Which prefixes of the zone are whose: of a large zone a large part, so every copy shares it.
+    #[serde(default, with = "territory::shared")]
+    pub territory: Arc<Territory>,
 }
 
 /// Graceful restart (RFC 4724, RFC 8538) and long-lived stale routes (RFC 9494), both roles.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A name that breaks the rules of its kind; says which kind, the value and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,9 +57,11 @@ fn check(
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:path) => {
         $(#[$doc])*
+        ///
+        /// A copy shares the text: thousands of values may carry one name.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -72,7 +75,7 @@ macro_rules! name {
 
             fn try_from(value: String) -> Result<Self, NameError> {
                 match $rule(&value) {
-                    Ok(()) => Ok(Self(value)),
+                    Ok(()) => Ok(Self(value.into())),
                     Err(rule) => Err(NameError { kind: $kind, value, rule }),
                 }
             }
@@ -88,7 +91,7 @@ macro_rules! name {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -113,16 +116,19 @@ name! {
     PoolName, "pool name", object_name
 }
 
+/// See [`PoolName::node_pod_cidrs`].
+const NODE_POD_CIDRS: &str = "node-pod-cidrs";
+
 impl PoolName {
     /// The pool of blocks that no pool gives: they mirror what Nodes list as their podCIDRs. No
     /// ZonePool may have this name.
     pub fn node_pod_cidrs() -> Self {
-        Self("node-pod-cidrs".to_owned())
+        Self(NODE_POD_CIDRS.into())
     }
 
     /// Whether it is [`PoolName::node_pod_cidrs`].
     pub fn is_node_pod_cidrs(&self) -> bool {
-        *self == Self::node_pod_cidrs()
+        self.as_str() == NODE_POD_CIDRS
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bgp::presence::presence;
 use crate::bgp::speaker::Places;
 use crate::cluster::Cluster;
 use crate::config::RoutingConfig;
-use crate::memory::{LastKnown, Memory};
+use crate::memory::{LastKnown, Lasting, Memory};
 use crate::objects::Object;
 use crate::store::Store;
 use gingham_bgp::Asn;
@@ -56,7 +56,7 @@ impl Before {
             Some(Kept::before(zone, asn, reflectors))
         });
         if is_known {
-            let objects = cluster.saved(me).len();
+            let objects = cluster.saved(me).count();
             tracing::info!(objects, reflects = ?kept, "cluster remembered until its store answers");
         }
         Before {
@@ -116,10 +116,10 @@ impl<S: Store> Agent<S> {
         if self.cluster.current(&self.me).is_err() {
             return;
         }
-        let (cluster, me) = (Arc::clone(&self.cluster), self.me.clone());
+        let cluster = Arc::clone(&self.cluster);
         let reflectors = self.bgp.reflectors().to_vec();
-        self.remembering.keep(move || LastKnown {
-            objects: cluster.saved(&me),
+        self.remembering.keep(Lasting {
+            cluster,
             reflectors,
         });
     }
@@ -139,7 +139,7 @@ impl Remembering {
         }
     }
 
-    fn keep(&mut self, known: impl FnOnce() -> LastKnown + Send + 'static) {
+    fn keep(&mut self, known: Lasting) {
         if self
             .writing
             .as_ref()
@@ -151,7 +151,7 @@ impl Remembering {
         self.writing = Some(tokio::task::spawn_blocking(move || {
             // One that panicked left a memory that at worst writes again.
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.keep(Instant::now(), known);
+            memory.keep(Instant::now(), &known);
         }));
     }
 }

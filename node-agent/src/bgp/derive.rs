@@ -25,6 +25,7 @@ use gingham_bgp::policy::{Filter, FilterName};
 use gingham_model::{Aggregate, Block, Family, NodeName, PeerName, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// After a start, the longest nothing is announced while peers have yet to say what they have.
 const LONGEST_DEFERRAL: u32 = 30;
@@ -209,7 +210,7 @@ impl Zone<'_> {
             },
             filters: self.filters(home),
             announce: self.announcements(home),
-            territory: self.territory(),
+            territory: Arc::new(self.territory()),
         }
     }
 

@@ -24,20 +24,22 @@ impl Cluster {
     }
 
     /// What node `me` should remember: everything known but the blocks of other nodes in other
-    /// zones. Of these none is dropped while its own zone is not known.
-    pub fn saved(&self, me: &NodeName) -> Vec<Object> {
+    /// zones. Of these none is dropped while its own zone is not known. One after the other, for they
+    /// are many.
+    pub fn saved(&self, me: &NodeName) -> impl Iterator<Item = Object> {
         let zone = self.identity(me).map(|(_, zone)| zone).ok();
-        let near = |block: &&Block| {
-            block.node == *me || zone.as_ref().is_none_or(|zone| block.zone == *zone)
+        let me = me.clone();
+        let near = move |block: &&Block| {
+            block.node == me || zone.as_ref().is_none_or(|zone| block.zone == *zone)
         };
         let nodes = self.nodes().cloned().map(Object::Node);
-        let pools = self.pools.objects().values().cloned().map(Object::Pool);
+        let pools = self.pools.objects().cloned().map(Object::Pool);
         let blocks = self.blocks().filter(near).cloned().map(Object::Block);
-        let configs = self.configs.objects().values().cloned().map(Object::Config);
+        let configs = self.configs.objects().cloned().map(Object::Config);
         let peers = self.peers().cloned().map(Object::Peer);
         let filters = self.filters().cloned().map(Object::Filter);
         let settings = configs.chain(peers).chain(filters);
-        nodes.chain(pools).chain(blocks).chain(settings).collect()
+        nodes.chain(pools).chain(blocks).chain(settings)
     }
 
     /// The zone by this node's label as far as it is known from an earlier run: its Node, or the
@@ -45,7 +47,7 @@ impl Cluster {
     pub(super) fn remembered_label(&self, me: &NodeName) -> Option<Zone> {
         let node = self.node(me)?;
         let settings =
-            *self.configs.state() == State::Pending && !self.configs.objects().is_empty();
+            *self.configs.state() == State::Pending && self.configs.objects().next().is_some();
         let remembered = settings || !self.nodes.has_shown(me.as_str());
         let zone = remembered.then(|| node.zone(&self.config().zone_label))?;
         zone.ok()

@@ -159,12 +159,12 @@ proptest! {
 
     #[test]
     fn what_is_saved_comes_back_the_same(events in any_events()) {
-        let saved = after(Vec::new(), &events).saved(&me());
+        let saved: Vec<Object> = after(Vec::new(), &events).saved(&me()).collect();
         let written = saved.clone().into_iter().map(manifest);
         let read = written.map(|value| of_value(&value).unwrap().object);
         let mut index = Cluster::default();
         index.remember(read.collect());
-        prop_assert_eq!(index.saved(&me()), saved);
+        prop_assert_eq!(index.saved(&me()).collect::<Vec<_>>(), saved);
     }
 }
 
@@ -248,7 +248,7 @@ fn blocks_of_other_zones_are_not_worth_keeping() {
         far("10.64.2.0/24", "w3"),
         far("10.64.3.0/24", "w1"),
     ]);
-    let saved = index.saved(&me());
+    let saved: Vec<Object> = index.saved(&me()).collect();
     let blocks = saved.iter().filter(|object| object.kind() == Kind::Block);
     let names: Vec<String> = blocks.map(Object::name).collect();
     assert_eq!(names, ["10-64-1-0-24", "10-64-3-0-24"]);

@@ -15,6 +15,26 @@ pub struct Territory {
     pub blocks: BTreeMap<Prefix, Holder>,
 }
 
+/// A territory that is shared is written and read as what it is.
+pub(super) mod shared {
+    use super::Territory;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(crate) fn serialize<S: Serializer>(
+        territory: &Arc<Territory>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        territory.as_ref().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Territory>, D::Error> {
+        Territory::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 /// The node that holds a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

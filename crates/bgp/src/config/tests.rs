@@ -313,7 +313,9 @@ fn filters_behind_others_and_the_territory() {
             node: "w1".to_owned().try_into().unwrap(),
             addresses: vec![ip(address)],
         };
-        c.territory.blocks.insert(block.parse().unwrap(), holder);
+        Arc::make_mut(&mut c.territory)
+            .blocks
+            .insert(block.parse().unwrap(), holder);
     }
     all_refused(&[
         (

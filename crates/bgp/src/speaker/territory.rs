@@ -24,7 +24,7 @@ impl Core {
     /// The territory was another before. Whoever is held to it is judged anew, but only where blocks
     /// changed: the paths of their holders, and whatever lies inside.
     pub(super) fn redraw(&mut self, before: &Territory) {
-        if *before == self.config.territory {
+        if *before == *self.config.territory {
             return;
         }
         self.nodes = self.config.territory.nodes();

@@ -5,6 +5,7 @@ use crate::session::ConnectionId;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Peers by the last octet of their address: nodes out of a range, another reflector, a core, and one
 /// that may say everything.
@@ -157,8 +158,7 @@ fn what_no_block_that_changed_concerns_is_not_asked_for_again() {
     }
     let mut config = lab.core.config.clone();
     let holder = config.territory.blocks.values().next().unwrap().clone();
-    config
-        .territory
+    Arc::make_mut(&mut config.territory)
         .blocks
         .insert("10.64.10.0/24".parse().unwrap(), holder);
     lab.core.configure(crate::Moment::START, config);
