@@ -41,6 +41,7 @@ fn known(cluster: Cluster) -> Known {
         pods: Arc::default(),
         usage: BTreeMap::new(),
         claims: Vec::new(),
+        retained: Arc::default(),
         custody: Default::default(),
         retained: Default::default(),
         round: RoundStatus::default(),
