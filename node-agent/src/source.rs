@@ -193,6 +193,11 @@ impl<T: PartialEq> Source<T> {
         self.objects.values().map(Arc::as_ref)
     }
 
+    /// Their names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.objects.keys().map(Arc::as_ref)
+    }
+
     /// How it stands, for the eye.
     pub fn view(&self, kind: Kind) -> SourceView<'_> {
         SourceView {

@@ -28,19 +28,19 @@ impl Cluster {
 
     /// BGPPeers that name a RouteFilter that is not there.
     fn dangling(&self) -> BTreeMap<&str, String> {
-        let filters = self.filters.objects();
+        let filters = &self.filters;
         if *self.filters.state() != State::Synced {
             return BTreeMap::new();
         }
         let missing = |peer: &BgpPeer| {
             let mut names = peer.filters.iter().enumerate();
-            let (index, name) = names.find(|(_, name)| !filters.contains_key(name.as_str()))?;
+            let (index, name) = names.find(|(_, name)| filters.get(name.as_str()).is_none())?;
             Some(format!(
                 "spec.filters[{index}]: there is no RouteFilter {name}"
             ))
         };
-        let peers = self.peers.objects().iter();
-        let dangling = peers.filter_map(|(name, peer)| Some((name.as_str(), missing(peer)?)));
+        let peers = self.peers.objects();
+        let dangling = peers.filter_map(|peer| Some((peer.name.as_str(), missing(peer)?)));
         dangling.collect()
     }
 }
@@ -55,19 +55,20 @@ fn judge<T: Debug + PartialEq>(
         return Vec::new();
     }
     let refused = source.view(kind).refused;
-    let mut names: Vec<&String> = source.objects().keys().chain(refused.keys()).collect();
+    let refused_names = refused.keys().map(String::as_str);
+    let mut names: Vec<&str> = source.names().chain(refused_names).collect();
     names.sort_unstable();
     names.dedup();
     let judged = names.into_iter().map(|name| {
         let invalid = refused
             .get(name)
             .map(|refusal| (Reason::Invalid, &*refusal.error));
-        let against = invalid.or_else(|| against.get(name.as_str()).copied());
+        let against = invalid.or_else(|| against.get(name).copied());
         let about = About {
             kind,
-            name: name.clone(),
+            name: name.to_owned(),
         };
-        Judged::new(about, source.objects().get(name), against)
+        Judged::new(about, source.get(name), against)
     });
     judged.collect()
 }

@@ -394,12 +394,13 @@ fn the_settings_are_refused_by_field_and_value_and_survive_being_written() {
     assert!(read.nat_outgoing && read.cooldown_seconds == 120);
 
     let index = mirroring(&[V4, "x"], &mirrors());
-    let saved = index.saved(&me());
+    let me = me();
+    let saved = index.saved(&me);
     let again = saved.map(|object| of_value(&manifest(object)).unwrap().object);
     let mut back = Cluster::default();
     back.remember(again.collect());
     assert_eq!(back.config(), index.config());
-    assert_eq!(back.node(&me()), index.node(&me()));
+    assert_eq!(back.node(&me), index.node(&me));
     assert_eq!(back.pod_cidrs(), Some(&settings()));
 }
 
