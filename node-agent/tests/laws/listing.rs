@@ -42,6 +42,7 @@ enum Act {
 enum End {
     InOrder,
     Broken,
+    Unreached,
     Expired,
     Denied,
     Busy,
@@ -51,6 +52,7 @@ fn act() -> impl Strategy<Value = Act> {
     let end = prop_oneof![
         Just(End::InOrder),
         Just(End::Broken),
+        Just(End::Unreached),
         Just(End::Expired),
         Just(End::Denied),
         Just(End::Busy),
@@ -218,6 +220,7 @@ impl World {
                 let heard = match end {
                     End::InOrder => Heard::Ended,
                     End::Broken => trouble(Why::Broken),
+                    End::Unreached => trouble(Why::Unreached),
                     End::Expired => trouble(Why::Expired),
                     End::Denied => trouble(Why::Denied),
                     End::Busy => Heard::Trouble(Trouble {
@@ -382,6 +385,23 @@ fn a_break_of_a_few_seconds_is_nobodys_concern_and_a_longer_one_is() {
     );
     one.wait(1);
     assert_eq!(one.news(), Some(Verdict::Synced));
+}
+
+#[test]
+fn a_server_that_was_away_may_have_been_restored_and_is_asked_for_everything() {
+    let mut one = One::new();
+    one.asked();
+    one.listed(&["a"], "10");
+    one.wait(20);
+    one.hear(trouble(Why::Broken));
+    let since = one.now;
+    let mut ask = one.asked();
+    while one.now < since + Duration::from_secs(3) {
+        assert!(matches!(ask, Ask::Watch { .. }), "{ask:?}");
+        one.hear(trouble(Why::Unreached));
+        ask = one.asked();
+    }
+    assert!(matches!(ask, Ask::Stream { .. }), "{ask:?}");
 }
 
 #[test]

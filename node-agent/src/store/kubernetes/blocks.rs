@@ -4,6 +4,7 @@
 //! again, is told that the name exists, and finds his own block under it.
 
 use super::client::{refused, within};
+use super::custody::names;
 use crate::manifest;
 use crate::objects::{Kind, Object};
 use crate::store::directory::kept;
@@ -127,9 +128,10 @@ async fn release_now(
     wanted: &Block,
 ) -> Result<Release, StoreError> {
     let name = Block::object_name(wanted.cidr);
-    let there = api.get_opt(&name).await;
-    let Some(there) = there.map_err(|error| refused(what, error))? else {
-        return Ok(Release::Gone);
+    let there = match api.get(&name).await {
+        // That something on the way to the API server knows no such page means nothing.
+        Err(Error::Api(status)) if names(&status, Kind::Block, &name) => return Ok(Release::Gone),
+        there => there.map_err(|error| refused(what, error))?,
     };
     if let Some(why) = kept(&block(&there)?, wanted) {
         return Ok(Release::Kept(why));
@@ -153,7 +155,7 @@ pub(super) async fn delete(
     let name = seen.metadata.name.as_deref().unwrap_or_default();
     match api.delete(name, &seen_as).await {
         Ok(_) => Ok(Release::Done),
-        Err(Error::Api(status)) if status.is_not_found() => Ok(Release::Gone),
+        Err(Error::Api(status)) if names(&status, Kind::Block, name) => Ok(Release::Gone),
         Err(Error::Api(status)) if status.is_conflict() => {
             Ok(Release::Kept("was rewritten at the same time".to_owned()))
         }

@@ -175,7 +175,7 @@ fn ended<T>(
 }
 
 /// Whether the API server says that it has no such object.
-fn names(status: &Status, kind: Kind, name: &str) -> bool {
+pub(super) fn names(status: &Status, kind: Kind, name: &str) -> bool {
     let details = status.details.as_ref();
     status.is_not_found()
         && details.is_some_and(|details| details.name == name && details.kind == kind.plural())

@@ -14,7 +14,9 @@
 //! Versions are compared as numbers, which Kubernetes promises since 1.35 and which every API
 //! server on etcd has always kept; one that is no number is taken as it comes. Within a watch an
 //! object never goes back to an older version. Between lists it may: that is what a store that was
-//! restored from a snapshot looks like.
+//! restored from a snapshot looks like. Restored, it soon makes the same versions again of other
+//! objects, and a watch that goes on from one of them would miss everything; so after a time in which
+//! there was no API server at all everything is listed again.
 
 use super::heard::{Ask, Change, Heard, Item, Trouble, Why};
 use super::pace::{self, Dice};
@@ -32,6 +34,8 @@ const WATCH: (Duration, Duration) = (Duration::from_secs(300), Duration::from_se
 const ACCEPTED: Duration = Duration::from_secs(1);
 /// A watch that has gone well for so long wipes out the failures before it.
 const STEADY: Duration = Duration::from_secs(10);
+/// A store that is restored is away for at least so long.
+const AWAY: Duration = Duration::from_secs(3);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
@@ -53,6 +57,8 @@ pub struct Listing {
     /// The highest version heard in this watch, or zero.
     highest: u64,
     trouble: Option<(Instant, String)>,
+    /// Whether in this trouble nobody answered.
+    unreached: bool,
     failures: u32,
     dice: Dice,
 }
@@ -118,6 +124,7 @@ impl Listing {
             paging: Paging::Possible,
             highest: 0,
             trouble: None,
+            unreached: false,
             failures: 0,
             dice,
         }
@@ -156,6 +163,10 @@ impl Listing {
         match self.doing {
             Doing::Resting { until } if until <= now => {}
             _ => return None,
+        }
+        let since = self.trouble.as_ref().map_or(now, |(since, _)| *since);
+        if self.unreached && !self.is_listing() && now >= since + AWAY {
+            self.next = Next::List { after: None };
         }
         self.doing = Doing::Asked { since: now };
         self.serial += 1;
@@ -201,7 +212,7 @@ impl Listing {
     pub fn tick(&mut self, now: Instant) {
         match self.doing {
             Doing::Asked { since } if now >= since + ANSWER => {
-                self.interrupt(Trouble::new(Why::Broken, "no answer within 30 s"), now);
+                self.interrupt(Trouble::new(Why::Unreached, "no answer within 30 s"), now);
             }
             Doing::Hearing { heard, .. } if now >= heard + self.silence() => {
                 let seconds = self.silence().as_secs();
@@ -209,7 +220,7 @@ impl Listing {
                 self.interrupt(Trouble::new(Why::Broken, silent), now);
             }
             Doing::Hearing { since, .. } if !self.is_listing() && now >= since + ACCEPTED => {
-                self.trouble = None;
+                self.is_well();
             }
             _ => {}
         }
@@ -325,7 +336,11 @@ impl Listing {
             to.clone_into(version);
             self.highest = number;
         }
-        self.trouble = None;
+        self.is_well();
+    }
+
+    fn is_well(&mut self) {
+        (self.trouble, self.unreached) = (None, false);
     }
 
     fn page<T>(
@@ -371,7 +386,8 @@ impl Listing {
         }
         self.highest = number(&version);
         self.next = Next::Watch { version };
-        (self.listed, self.doubted, self.trouble) = (true, false, None);
+        (self.listed, self.doubted) = (true, false);
+        self.is_well();
         let gone = gone.into_iter();
         gone.map(|(name, version)| Change::Gone { name, version })
             .collect()
@@ -423,6 +439,7 @@ impl Listing {
             pause = pause.max(pace::told(least, &mut self.dice));
         }
         let since = self.trouble.as_ref().map_or(now, |(since, _)| *since);
+        self.unreached |= trouble.why == Why::Unreached;
         self.trouble = Some((since, trouble.text));
         self.doing = Doing::Resting { until: now + pause };
     }

@@ -75,7 +75,7 @@ async fn talk<T>(
 ) -> Result<(), Trouble> {
     let request = request(resource, selector, ask).map_err(|error| broken(&error))?;
     let answer = client.send(request.map(Body::from)).await;
-    let answer = answer.map_err(|error| broken(&error))?;
+    let answer = answer.map_err(|error| Trouble::new(Why::Unreached, in_full(&error)))?;
     if !answer.status().is_success() {
         return Err(refusal(answer, ask).await);
     }
@@ -195,6 +195,9 @@ fn of_status(code: StatusCode, status: Option<&Status>, text: String) -> Trouble
         StatusCode::GONE => Why::Expired,
         _ if ahead || matches!(reason, "Expired" | "Gone") => Why::Expired,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Why::Denied,
+        // Of somebody before the API server, who does not reach it.
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Why::Unreached,
+        StatusCode::GATEWAY_TIMEOUT => Why::Unreached,
         _ => Why::Broken,
     };
     let seconds = details.map_or(0, |details| details.retry_after_seconds);
