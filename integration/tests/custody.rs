@@ -9,6 +9,7 @@
 mod world;
 
 use anyhow::{Context, Result, ensure};
+use gingham_integration::kubernetes::Entry;
 use gingham_integration::topology::{Duty, Place, Role, Timers, Topology};
 use gingham_integration::{Lab, Store, eventually, on_both_stores};
 use gingham_model::{Family, Prefix};
@@ -186,6 +187,32 @@ fn blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not(s
         let node = lab.node(node).unwrap();
         wait_for_status(&node, "ready", |status| status["ready"] == true);
     }
+    if store == Store::Kubernetes {
+        for (blocks, each) in [(&theirs, ORPHANED_AND_FREED), (&others, ORPHANED)] {
+            for block in blocks {
+                assert_eq!(written_by_reflectors(&lab, name(block)), each);
+            }
+        }
+    }
+}
+
+/// Of two reflectors one does it, and the other one finds it done.
+const ORPHANED: &[&str] = &["update status 200", "update 200"];
+const ORPHANED_AND_FREED: &[&str] = &["update status 200", "update 200", "delete 200"];
+
+/// What reflectors have written to a Block of another node, in order.
+fn written_by_reflectors(lab: &Lab, block: &str) -> Vec<String> {
+    let mut entries = lab.api().unwrap().audit().unwrap();
+    entries.retain(|entry| {
+        entry.user().ends_with(":gingham-reflector")
+            && (entry.resource(), entry.writes()) == ("blocks", true)
+            && entry.object_ref["name"] == block
+    });
+    let line = |entry: &Entry| {
+        let part = entry.object_ref["subresource"].as_str().unwrap_or_default();
+        format!("{} {part} {}", entry.verb, entry.code()).replace("  ", " ")
+    };
+    entries.iter().map(line).collect()
 }
 
 fn states(lab: &Lab, node: &str) -> Vec<Value> {
