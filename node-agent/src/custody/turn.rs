@@ -16,7 +16,7 @@ pub fn turn<'a>(
 }
 
 /// By the bytes of the digest; names differ, so places do.
-fn place<'a>(block: Prefix, name: &'a NodeName) -> ([u8; 32], &'a str) {
+fn place(block: Prefix, name: &NodeName) -> ([u8; 32], &str) {
     let text = format!("{block} {name}");
     (Sha256::digest(text.as_bytes()).into(), name.as_str())
 }
