@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Agents that have just become ready may still have something to say.
-const CALM: Duration = Duration::from_secs(10);
+const CALM: Duration = Duration::from_secs(20);
 /// The step from one Node to the next: coprime to their number, so that all zones have their turn.
 const STRIDE: usize = 7;
 
