@@ -97,6 +97,10 @@ fn a_foreign_route_over_ours_is_taken_over_in_place_where_configured(store: Stor
 const OPPONENT: &str = "while :; do echo try; \
     ip route delete 10.101.22.0/24 proto 201 2> /dev/null; sleep 0.05; done";
 
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure for who reads a test's output"
+)]
 fn a_fight_is_named_and_damped_and_won_when_the_other_gives_up(store: Store) {
     let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();

@@ -127,6 +127,10 @@ fn a_mass_removal_is_held_by_an_agent_that_starts_into_it(store: Store) {
     assert_eq!(routes(&node, 201), before);
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure for who reads a test's output"
+)]
 fn a_mass_removal_that_lasts_is_carried_out(store: Store) {
     let (lab, node) = crowd(store);
     change(&lab, ("routingconfigs", "default"), |config| {

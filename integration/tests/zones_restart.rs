@@ -57,6 +57,10 @@ fn restart(node: &Node, signal: Signal) {
 }
 
 /// An upgrade is a restart by SIGTERM with another binary.
+#[expect(
+    clippy::print_stdout,
+    reason = "a figure for who reads a test's output"
+)]
 fn restarts_lose_no_packet_and_write_no_route(store: Store) {
     let lab = two_zones(store);
     let node = |name| lab.node(name).unwrap();

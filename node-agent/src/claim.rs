@@ -1,7 +1,7 @@
 //! Which blocks this node should claim or rewrite. Pure; the store carries it out.
 //!
 //! Where blocks come from ZonePools, one is carved whenever addresses run low; in podCIDR mode a
-//! block is wanted for each podCIDR ([`mirrored`]), however full it is.
+//! block is wanted for each podCIDR (`mirrored`), however full it is.
 
 mod mirrored;
 

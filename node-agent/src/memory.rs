@@ -98,7 +98,7 @@ struct Content {
     _version: Version1,
     node: NodeName,
     #[serde(deserialize_with = "one_by_one")]
-    objects: Vec<Result<Object, (String, Invalid)>>,
+    objects: Vec<Remembered>,
     #[serde(default)]
     reflectors: Vec<Reflector>,
     #[serde(flatten)]
@@ -112,13 +112,14 @@ struct Head {
     version: Value,
 }
 
+/// An object, or what it calls itself and why it is none.
+type Remembered = Result<Object, (String, Invalid)>;
+
 /// As JSON each is many times as large as what is known of it.
-fn one_by_one<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<Result<Object, (String, Invalid)>>, D::Error> {
+fn one_by_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Remembered>, D::Error> {
     struct Each;
     impl<'de> Visitor<'de> for Each {
-        type Value = Vec<Result<Object, (String, Invalid)>>;
+        type Value = Vec<Remembered>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list of objects")

@@ -11,7 +11,7 @@ use gingham_integration::kubernetes::Question;
 use http::Method;
 use serde_json::json;
 
-pub fn of_its_own(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn of_its_own(cluster: &mut Cluster) -> Result<()> {
     let claim = post(BLOCKS, block(FREE, "n1", "z1", "Active"));
     cluster.both("claims a free block", claim, Allowed)?;
     let v6 = post(BLOCKS, block("fd00:64::40/122", "n1", "z1", "Active"));
@@ -37,7 +37,7 @@ pub fn of_its_own(cluster: &mut Cluster) -> Result<()> {
     cluster.both("deletes all blocks at once", all, NO_RULE)
 }
 
-pub fn of_others(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn of_others(cluster: &mut Cluster) -> Result<()> {
     let not_its_own = "n1 may create Blocks only for itself";
     let claim = post(BLOCKS, block(FREE, "n2", "z1", "Active"));
     cluster.both("claims for another", claim, Refused(not_its_own))?;
@@ -91,7 +91,7 @@ pub fn of_others(cluster: &mut Cluster) -> Result<()> {
     cluster.row(reflector, "writes a block's status", since(), Allowed)
 }
 
-pub fn in_pools(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn in_pools(cluster: &mut Cluster) -> Result<()> {
     let claim = |cidr, pool| post(BLOCKS, block(cidr, "n1", pool, "Active"));
     for (what, cidr, pool, is) in [
         (
@@ -151,7 +151,7 @@ pub fn in_pools(cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-pub fn and_their_metadata(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn and_their_metadata(cluster: &mut Cluster) -> Result<()> {
     let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u"}]);
     for metadata in [
         json!({"ownerReferences": owner}),

@@ -16,7 +16,7 @@ const ADMISSION: &str = include_str!("../../../deploy/admission.yaml");
 
 /// What is expected of an answer.
 #[derive(Clone, Copy)]
-pub enum Is {
+pub(crate) enum Is {
     Allowed,
     /// Refused, and the refusal says this.
     Refused(&'static str),
@@ -26,10 +26,10 @@ pub enum Is {
 use Is::{Allowed, Invalid, Refused};
 
 /// What RBAC says.
-pub const NO_RULE: Is = Refused("cannot");
+pub(crate) const NO_RULE: Is = Refused("cannot");
 
 /// The cluster, and the clients of n1's agents; n2 is the other node.
-pub struct Cluster {
+pub(crate) struct Cluster {
     api: Api,
     pub node: Client,
     reflector: Client,
@@ -40,7 +40,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let api = Api::start(&[])?;
         for text in [CRDS, RBAC, ADMISSION] {
             api.apply(text)?;
@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     /// Asks, and remembers what is not as expected.
-    pub fn row(&mut self, who: Who, what: &str, question: Question, is: Is) -> Result<()> {
+    pub(crate) fn row(&mut self, who: Who, what: &str, question: Question, is: Is) -> Result<()> {
         let client = match who {
             Who::Node => &self.node,
             Who::Reflector => &self.reflector,
@@ -130,12 +130,12 @@ impl Cluster {
     }
 
     /// The same of both accounts.
-    pub fn both(&mut self, what: &str, question: Question, is: Is) -> Result<()> {
+    pub(crate) fn both(&mut self, what: &str, question: Question, is: Is) -> Result<()> {
         self.row(Who::Node, what, question.clone(), is)?;
         self.row(Who::Reflector, what, question, is)
     }
 
-    pub fn verdict(self) -> Result<()> {
+    pub(crate) fn verdict(self) -> Result<()> {
         ensure!(self.asked > 0, "nothing was asked");
         ensure!(
             self.wrong.is_empty(),
@@ -150,7 +150,7 @@ impl Cluster {
 
 /// Whose token is used; nowhere is one that is bound to no Pod.
 #[derive(Clone, Copy, Debug)]
-pub enum Who {
+pub(crate) enum Who {
     Node,
     Reflector,
     NodeNowhere,

@@ -14,7 +14,7 @@ use serde_json::json;
 /// Kinds the operator writes and every agent reads.
 const SETTINGS: [&str; 4] = ["zonepools", "routingconfigs", "bgppeers", "routefilters"];
 
-pub fn without_a_node(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn without_a_node(cluster: &mut Cluster) -> Result<()> {
     let refused = Refused("its token is bound to no Pod of a node");
     for who in [Who::NodeNowhere, Who::ReflectorNowhere] {
         let claim = post(BLOCKS, block(FREE, "n1", "z1", "Active"));
@@ -34,7 +34,7 @@ pub fn without_a_node(cluster: &mut Cluster) -> Result<()> {
     cluster.row(who, "leads", renew, refused)
 }
 
-pub fn node_status(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn node_status(cluster: &mut Cluster) -> Result<()> {
     cluster.both("writes NetworkUnavailable", unavailable("n1"), Allowed)?;
     let other = Refused("Node n2: node n1 may write only its own status");
     cluster.both(
@@ -100,7 +100,7 @@ pub fn node_status(cluster: &mut Cluster) -> Result<()> {
     cluster.both("deletes its Node", gone, NO_RULE)
 }
 
-pub fn reading(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn reading(cluster: &mut Cluster) -> Result<()> {
     for path in [
         format!("{NODES}/n1"),
         format!("{NODES}?labelSelector=node-role.kubernetes.io%2Fcontrol-plane"),
@@ -149,7 +149,7 @@ pub fn reading(cluster: &mut Cluster) -> Result<()> {
     cluster.row(Who::Reflector, "reads the Lease", own_lease, Allowed)
 }
 
-pub fn reporting(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn reporting(cluster: &mut Cluster) -> Result<()> {
     let named = Refused("must be gingham-agent and n1");
     let said = |controller, instance| post(EVENTS, event("e", controller, instance));
     cluster.both("reports", said("gingham-agent", "n1"), Allowed)?;
@@ -195,7 +195,7 @@ pub fn reporting(cluster: &mut Cluster) -> Result<()> {
 }
 
 /// The policies are for agents alone.
-pub fn the_operator(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn the_operator(cluster: &mut Cluster) -> Result<()> {
     let who = Who::Operator;
     let drain = spec(OTHER, json!({"state": "Draining"}));
     cluster.row(who, "drains a block", drain, Allowed)?;

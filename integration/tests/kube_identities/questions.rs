@@ -5,24 +5,24 @@ use gingham_model::Block;
 use http::Method;
 use serde_json::{Value, json};
 
-pub const BLOCKS: &str = "/apis/gingham.dev/v1alpha1/blocks";
-pub const NODES: &str = "/api/v1/nodes";
-pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
-pub const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/gingham-system/leases";
-pub const SECRETS: &str = "/api/v1/namespaces/gingham-system/secrets";
+pub(crate) const BLOCKS: &str = "/apis/gingham.dev/v1alpha1/blocks";
+pub(crate) const NODES: &str = "/api/v1/nodes";
+pub(crate) const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
+pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/gingham-system/leases";
+pub(crate) const SECRETS: &str = "/api/v1/namespaces/gingham-system/secrets";
 
-pub const MERGE: &str = "application/merge-patch+json";
-pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
+pub(crate) const MERGE: &str = "application/merge-patch+json";
+pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// The blocks that are there: one of n1, and three of n2.
-pub const OWN: &str = "10.64.0.0/26";
-pub const OTHER: &str = "10.64.0.64/26";
-pub const ORPHANED: &str = "10.64.0.128/26";
-pub const POD_CIDR: &str = "10.99.2.0/24";
+pub(crate) const OWN: &str = "10.64.0.0/26";
+pub(crate) const OTHER: &str = "10.64.0.64/26";
+pub(crate) const ORPHANED: &str = "10.64.0.128/26";
+pub(crate) const POD_CIDR: &str = "10.99.2.0/24";
 /// One that nobody has.
-pub const FREE: &str = "10.64.1.0/26";
+pub(crate) const FREE: &str = "10.64.1.0/26";
 
-pub fn node(name: &str) -> Value {
+pub(crate) fn node(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Node",
@@ -36,7 +36,7 @@ pub fn node(name: &str) -> Value {
     })
 }
 
-pub fn block(cidr: &str, owner: &str, pool: &str, state: &str) -> Value {
+pub(crate) fn block(cidr: &str, owner: &str, pool: &str, state: &str) -> Value {
     json!({
         "apiVersion": "gingham.dev/v1alpha1",
         "kind": "Block",
@@ -53,11 +53,11 @@ pub fn block(cidr: &str, owner: &str, pool: &str, state: &str) -> Value {
     })
 }
 
-pub fn name_of(cidr: &str) -> String {
+pub(crate) fn name_of(cidr: &str) -> String {
     cidr.parse().map(Block::object_name).unwrap_or_default()
 }
 
-pub fn event(name: &str, controller: &str, instance: &str) -> Value {
+pub(crate) fn event(name: &str, controller: &str, instance: &str) -> Value {
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -73,7 +73,7 @@ pub fn event(name: &str, controller: &str, instance: &str) -> Value {
     })
 }
 
-pub fn lease(name: &str) -> Value {
+pub(crate) fn lease(name: &str) -> Value {
     json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -81,19 +81,19 @@ pub fn lease(name: &str) -> Value {
     })
 }
 
-pub fn leader(node: &str) -> Value {
+pub(crate) fn leader(node: &str) -> Value {
     json!({"spec": {"holderIdentity": node, "leaseDurationSeconds": 30}})
 }
 
-pub fn path(cidr: &str) -> String {
+pub(crate) fn path(cidr: &str) -> String {
     format!("{BLOCKS}/{}", name_of(cidr))
 }
 
-pub fn post(path: &str, body: Value) -> Question {
+pub(crate) fn post(path: &str, body: Value) -> Question {
     Question::with(Method::POST, path, body)
 }
 
-pub fn patched(path: &str, content: &'static str, body: Value) -> Question {
+pub(crate) fn patched(path: &str, content: &'static str, body: Value) -> Question {
     Question {
         method: Method::PATCH,
         path: path.to_owned(),
@@ -102,22 +102,22 @@ pub fn patched(path: &str, content: &'static str, body: Value) -> Question {
     }
 }
 
-pub fn put(cidr: &str, owner: &str, version: &str) -> Question {
+pub(crate) fn put(cidr: &str, owner: &str, version: &str) -> Question {
     let mut body = block(cidr, owner, "z1", "Draining");
     body["metadata"]["resourceVersion"] = version.into();
     Question::with(Method::PUT, path(cidr), body)
 }
 
-pub fn spec(cidr: &str, change: Value) -> Question {
+pub(crate) fn spec(cidr: &str, change: Value) -> Question {
     patched(&path(cidr), MERGE, json!({ "spec": change }))
 }
 
-pub fn status(cidr: &str) -> Question {
+pub(crate) fn status(cidr: &str) -> Question {
     let since = json!({"status": {"orphanedSince": "2026-01-01T00:00:00Z"}});
     patched(&format!("{}/status", path(cidr)), MERGE, since)
 }
 
-pub fn unavailable(node: &str) -> Question {
+pub(crate) fn unavailable(node: &str) -> Question {
     let condition = json!({
         "type": "NetworkUnavailable",
         "status": "False",
@@ -128,7 +128,7 @@ pub fn unavailable(node: &str) -> Question {
     patched(&format!("{NODES}/{node}/status"), STRATEGIC, patch)
 }
 
-pub fn delete(cidr: &str) -> Question {
+pub(crate) fn delete(cidr: &str) -> Question {
     Question {
         method: Method::DELETE,
         ..Question::get(path(cidr))
@@ -136,7 +136,7 @@ pub fn delete(cidr: &str) -> Question {
 }
 
 /// Everything is checked, nothing is changed.
-pub fn dry(mut question: Question) -> Question {
+pub(crate) fn dry(mut question: Question) -> Question {
     if question.method != Method::GET {
         let mark = if question.path.contains('?') {
             '&'

@@ -285,7 +285,7 @@ fn what_a_node_lists_is_never_given_back_and_what_it_no_longer_lists_is() {
     gone.state = BlockState::Draining;
     let drain = GiveBack::Drain(gone.clone());
     assert_eq!(drain.cause(&index), "its Node does not list it");
-    assert_eq!(given_back(&index, &[]), [drain.clone()]);
+    assert_eq!(given_back(&index, &[]), std::slice::from_ref(&drain));
     index.apply(apply(Object::Block(gone.clone())));
     assert_eq!(given_back(&index, &[]), [GiveBack::Release(gone)]);
     switch_off(&mut index);

@@ -38,7 +38,7 @@ pub(crate) fn last_bytes<T>(
     });
     let result = result?;
     let until = until(&result);
-    let times = seen.iter().map(|(at, _)| *at).filter(|at| *at <= until);
-    let last = times.last().unwrap_or(until);
+    let mut times = seen.iter().map(|(at, _)| *at).filter(|at| *at <= until);
+    let last = times.next_back().unwrap_or(until);
     Ok((result, last))
 }
