@@ -405,6 +405,23 @@ fn a_server_that_was_away_may_have_been_restored_and_is_asked_for_everything() {
 }
 
 #[test]
+fn a_server_that_is_back_and_says_when_is_not_made_to_wait_for_long() {
+    let mut one = One::new();
+    for _ in 0..9 {
+        one.asked();
+        one.hear(trouble(Why::Unreached));
+    }
+    one.asked();
+    let before = one.now;
+    one.hear(Heard::Trouble(Trouble {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Trouble::new(Why::Broken, "storage is initializing")
+    }));
+    one.asked();
+    assert!(one.now - before < Duration::from_secs(2));
+}
+
+#[test]
 fn a_watch_that_says_nothing_is_given_up_and_bookmarks_keep_it() {
     let mut one = One::new();
     one.asked();

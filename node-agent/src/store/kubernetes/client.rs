@@ -40,6 +40,7 @@ pub(super) async fn within<T>(
 pub(in crate::store) fn plain(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} {}", status.code, status.message),
+        kube::Error::Service(error) => in_full(&**error),
         error => in_full(error),
     }
 }

@@ -430,6 +430,10 @@ impl Listing {
             }
             self.next = Next::List { after: None };
         }
+        // It is back, and says itself when it wants to be asked: it is taken at its word.
+        if self.unreached && trouble.retry_after.is_some() {
+            self.failures = 0;
+        }
         self.failures += 1;
         let mut pause = match trouble.why {
             Why::Denied => pace::denied(&mut self.dice),

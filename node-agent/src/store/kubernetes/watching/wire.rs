@@ -2,7 +2,7 @@
 
 use super::heard::{Ask, Heard, Item, Trouble, Why};
 use super::union::Selector;
-use crate::store::kubernetes::client::{DEADLINE, in_full};
+use crate::store::kubernetes::client::{DEADLINE, in_full, plain};
 use http_body_util::{BodyExt, Limited};
 use hyper::{Request, Response, StatusCode, header};
 use kube::Client;
@@ -75,7 +75,7 @@ async fn talk<T>(
 ) -> Result<(), Trouble> {
     let request = request(resource, selector, ask).map_err(|error| broken(&error))?;
     let answer = client.send(request.map(Body::from)).await;
-    let answer = answer.map_err(|error| Trouble::new(Why::Unreached, in_full(&error)))?;
+    let answer = answer.map_err(|error| Trouble::new(Why::Unreached, plain(&error)))?;
     if !answer.status().is_success() {
         return Err(refusal(answer, ask).await);
     }
