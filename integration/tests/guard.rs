@@ -8,7 +8,6 @@
 mod world;
 
 use anyhow::ensure;
-use gingham_integration::kubernetes::Reach;
 use gingham_integration::{Lab, Node, RouteMonitor, Store, on_both_stores};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -52,9 +51,9 @@ fn others(lab: &Lab, node: &Node) -> Vec<Value> {
     blocks
 }
 
-/// Takes Blocks away.
+/// Takes Blocks away at once: one by one the first few nodes would be too few to be held.
 fn take_away(lab: &Lab, blocks: &[Value]) {
-    at_once(lab, || {
+    lab.at_once(|| {
         for block in blocks {
             let name = block["metadata"]["name"].as_str().unwrap();
             lab.remove("blocks", name).unwrap();
@@ -63,18 +62,7 @@ fn take_away(lab: &Lab, blocks: &[Value]) {
 }
 
 fn put_back(lab: &Lab, blocks: &[Value]) {
-    at_once(lab, || {
-        blocks.iter().for_each(|block| lab.put(block).unwrap())
-    });
-}
-
-/// The node hears of all that is done as of one thing. Requests to an API server take their time, and
-/// the first few nodes that go are too few to be held.
-fn at_once(lab: &Lab, change: impl FnOnce()) {
-    let relay = lab.relay("z1w1").ok();
-    relay.inspect(|relay| relay.set(Reach::Silent));
-    change();
-    relay.inspect(|relay| relay.set(Reach::Open));
+    lab.at_once(|| blocks.iter().for_each(|block| lab.put(block).unwrap()));
 }
 
 fn removals(seen: &[String]) -> Vec<&String> {

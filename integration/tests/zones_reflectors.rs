@@ -271,20 +271,19 @@ fn a_zone_whose_reflectors_lose_their_label_keeps_them(store: Store) {
     let masters = ["z1m1", "z1m2"];
     let objects = masters.map(|name| get(&lab, "nodes", name));
 
-    for name in masters {
-        change(&lab, ("nodes", name), |node| {
-            node["metadata"]["labels"]
-                .as_object_mut()
-                .unwrap()
-                .remove(LABEL)
-                .unwrap();
-        });
-    }
+    lab.at_once(|| {
+        for name in masters {
+            change(&lab, ("nodes", name), |node| {
+                let labels = node["metadata"]["labels"].as_object_mut().unwrap();
+                labels.remove(LABEL).unwrap();
+            });
+        }
+    });
     let notice = "zone z1 has no reflector any more";
     for node in &nodes {
         wait_for_status(node, "the notice", |status| has_notice(status, notice));
     }
-    objects.iter().for_each(|object| lab.put(object).unwrap());
+    lab.at_once(|| objects.iter().for_each(|object| lab.put(object).unwrap()));
     for node in &nodes {
         wait_for_status(node, "no notice", |status| !has_notice(status, notice));
     }

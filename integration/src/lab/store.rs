@@ -191,11 +191,8 @@ impl Objects {
                     .with_context(|| format!("creating {}", hidden.display()))?;
                 move_folders(dir, &hidden)
             }
-            Objects::Kubernetes(served) => {
-                served
-                    .relays
-                    .values()
-                    .for_each(|relay| relay.set(Reach::Cut));
+            Objects::Kubernetes(_) => {
+                self.set_reach(Reach::Cut);
                 Ok(())
             }
         }
@@ -209,13 +206,17 @@ impl Objects {
                 move_folders(&hidden, dir)?;
                 fs::remove_dir(&hidden).with_context(|| format!("removing {}", hidden.display()))
             }
-            Objects::Kubernetes(served) => {
-                served
-                    .relays
-                    .values()
-                    .for_each(|relay| relay.set(Reach::Open));
+            Objects::Kubernetes(_) => {
+                self.set_reach(Reach::Open);
                 Ok(())
             }
+        }
+    }
+
+    /// How every node reaches the API server, if there is one.
+    pub(super) fn set_reach(&self, reach: Reach) {
+        if let Objects::Kubernetes(served) = self {
+            served.relays.values().for_each(|relay| relay.set(reach));
         }
     }
 
