@@ -2,6 +2,8 @@
 //! another node, and of none. The table is asked with `dryRun=All`: everything is checked and nothing
 //! is changed, so that no row depends on another.
 
+#[path = "kube_identities/agents.rs"]
+mod agents;
 #[path = "kube_identities/blocks.rs"]
 mod blocks;
 #[path = "kube_identities/cluster.rs"]
@@ -27,4 +29,9 @@ fn a_node_creates_changes_and_deletes_its_own_blocks_and_no_others() -> Result<(
     others::reporting(&mut cluster)?;
     others::the_operator(&mut cluster)?;
     cluster.verdict()
+}
+
+#[test]
+fn agents_are_refused_nothing_they_do_and_select_what_they_list() -> Result<()> {
+    agents::live()
 }

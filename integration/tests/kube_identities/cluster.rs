@@ -31,7 +31,7 @@ pub(crate) const NO_RULE: Is = Refused("cannot");
 /// The cluster, and the clients of n1's agents; n2 is the other node.
 pub(crate) struct Cluster {
     api: Api,
-    pub node: Client,
+    pub(crate) node: Client,
     reflector: Client,
     node_nowhere: Client,
     reflector_nowhere: Client,
