@@ -196,6 +196,8 @@ fn a_block_moves_with_its_node_and_to_no_other() {
     }
     change(json!({"zone": "z2", "nodeUID": "u2", "nodeIPs": ["10.2.0.1", "fd00:2::1"]})).unwrap();
     change(json!({"state": "Orphaned"})).unwrap();
+    // podCIDR mode takes a block that the Node lists as it stands.
+    change(json!({"pool": "node-pod-cidrs"})).unwrap();
 
     // What lies below status is written there alone.
     let since = json!({"orphanedSince": "2026-11-28T02:00:00Z"});

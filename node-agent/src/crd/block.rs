@@ -58,8 +58,11 @@ pub struct BlockSpec {
     /// The addresses. Immutable.
     #[x_kube(validation = Rule::new("self == oldSelf").message("cidr is immutable"))]
     pub cidr: Cidr,
-    /// The pool they come from. Immutable.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("pool is immutable"))]
+    /// The pool they come from. Immutable, but where podCIDR mode is switched on a block may become one
+    /// of node-pod-cidrs.
+    #[x_kube(validation = Rule::new("self == oldSelf || self == 'node-pod-cidrs'").message(
+        "pool is immutable, except that a block may become one of node-pod-cidrs"
+    ))]
     pub pool: ObjectName,
     /// The zone the owner stands in now; after a move not the pool's zone.
     pub zone: ZoneName,
