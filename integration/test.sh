@@ -28,4 +28,6 @@ say "timing of the reflector beside BIRD, FRR, OpenBGPD, GoBGP and a floor (a fi
   --speaker "$root/target/release/examples/speaker"
 say "timing of learned prefixes beside BIRD, FRR and a floor (a figure, not a test)"
 "$root/target/release/learn-bench" --quick --agent "$root/target/release/gingham-agent"
+say "timing of agents in a large cluster of a real API server (a figure, not a test)"
+"$root/target/release/api-bench" --quick --agent "$root/target/release/gingham-agent"
 say "done"

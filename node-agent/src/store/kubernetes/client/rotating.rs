@@ -5,6 +5,7 @@ use super::in_full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -24,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
 /// Data that nobody acknowledges for so long ends a connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
+/// So often the API server itself is asked for a sign of life on a connection that is in use, and so
+/// long it may take for it: its kernel alone may go on answering when it hangs.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(20));
 /// Connections nobody uses are closed after so long.
 const IDLE: Duration = Duration::from_secs(60);
 /// How often the files are looked at, while something is asked.
@@ -147,11 +151,14 @@ fn stack(config: &kube::Config) -> kube::Result<Stack> {
     http.set_keepalive_interval(Some(interval));
     http.set_keepalive_retries(Some(probes));
     http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-    let https = config.rustls_https_connector_with_connector(http)?;
+    let (ping, answer) = PING;
     let connections = Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .build(https);
+        .http2_keep_alive_interval(ping)
+        .http2_keep_alive_timeout(answer)
+        .build(over_tls(config, http)?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
@@ -159,4 +166,21 @@ fn stack(config: &kube::Config) -> kube::Result<Stack> {
         .map_err(BoxError::from)
         .service(connections);
     Ok(BoxCloneService::new(service.map_err(BoxError::from)))
+}
+
+/// With HTTP/2 where the server has it: all that an agent asks then shares one connection, which is what
+/// an API server can bear from thousands of nodes. kube's own connector has HTTP/1.1 alone.
+fn over_tls(
+    config: &kube::Config,
+    http: HttpConnector,
+) -> kube::Result<HttpsConnector<HttpConnector>> {
+    let mut builder = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_or_http();
+    if let Some(name) = config.tls_server_name.clone() {
+        let name = name.try_into();
+        let name = name.map_err(|error| kube::Error::Service(BoxError::from(error)))?;
+        builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    Ok(builder.enable_all_versions().wrap_connector(http))
 }
