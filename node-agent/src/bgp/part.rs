@@ -9,7 +9,7 @@
 //!
 //! Labels vanish by mistake, and with the last reflector of a zone every prefix of other zones would
 //! go (law 11). So a set that is suddenly empty is taken to be the one before, and the operator is
-//! told.
+//! told; and one that has lost its label alone counts on for 10 s.
 
 use super::kept::Kept;
 use crate::cluster::Cluster;
@@ -18,7 +18,7 @@ use gingham_bgp::{Asn, RouterId};
 use gingham_model::{Family, NodeName, Zone};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -137,18 +137,23 @@ fn asn(
     }
 }
 
+/// The Nodes that are labelled as reflectors of a zone.
+pub fn labelled<'a>(cluster: &'a Cluster, zone: &'a Zone) -> impl Iterator<Item = &'a Node> {
+    let label = cluster.config().zone_label;
+    cluster.nodes().filter(move |node| {
+        node.is_reflector() && node.zone(&label).is_ok_and(|labelled| labelled == *zone)
+    })
+}
+
+/// Whoever has lost the label counts on for a moment, which is [`Kept::observe`]'s to end.
 fn reflectors(
     cluster: &Cluster,
     zone: &Zone,
     kept: &Kept,
     notices: &mut Vec<String>,
 ) -> Vec<Reflector> {
-    let label = cluster.config().zone_label;
-    let here = |node: &&Node| {
-        node.is_reflector() && node.zone(&label).is_ok_and(|labelled| labelled == *zone)
-    };
     let before = kept.reflectors(zone).to_vec();
-    let labelled = cluster.nodes().filter(here).map(|node| {
+    let labelled = labelled(cluster, zone).map(|node| {
         let known = before.iter().find(|known| known.name == node.name);
         let lost = known.filter(|_| node.internal_ips.is_empty());
         lost.cloned().unwrap_or_else(|| Reflector {
@@ -156,8 +161,11 @@ fn reflectors(
             addresses: node.internal_ips.clone(),
         })
     });
-    let labelled: Vec<Reflector> = labelled.collect();
+    let mut labelled: Vec<Reflector> = labelled.collect();
     if !labelled.is_empty() {
+        let names: BTreeSet<NodeName> = labelled.iter().map(|one| one.name.clone()).collect();
+        labelled.extend(before.into_iter().filter(|one| !names.contains(&one.name)));
+        labelled.sort_by(|a, b| a.name.cmp(&b.name));
         return labelled;
     }
     let names: Vec<&str> = before.iter().map(|one| one.name.as_str()).collect();

@@ -13,7 +13,7 @@ use super::kept::Kept;
 use super::keyring::{Keyed, Keyring};
 use super::keys::Keys;
 use super::learned::Learned;
-use super::part::{Part, Reflector, Role};
+use super::part::{self, Part, Reflector, Role};
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty};
 use crate::pass::Seen;
@@ -64,6 +64,7 @@ struct Followed {
     own_blocks: BTreeSet<Prefix>,
     gateways: BTreeSet<IpAddr>,
     keys: Keys,
+    reflectors: Vec<Reflector>,
     presence: Presence,
 }
 
@@ -194,12 +195,13 @@ impl Bgp {
         }
     }
 
-    /// When something is due although nothing happens: a family counts as heard out, or a prefix as no
-    /// longer connected.
+    /// When something is due although nothing happens: a family counts as heard out, a prefix as no
+    /// longer connected, or a reflector as none.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
         let running = self.running.as_ref()?;
         let heard = running.hearing.next(&running.config, now);
-        heard.into_iter().chain(self.connected.next(now)).min()
+        let others = [self.connected.next(now), self.kept.next()];
+        heard.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Tells the speaker what follows from the world as it is. Says whether all went well.
@@ -227,6 +229,7 @@ impl Bgp {
         }
         let connected = seen.links.connected().iter().map(|(prefix, _)| *prefix);
         self.connected.see(connected, Instant::now());
+        self.observe(cluster, Instant::now());
         self.keyring.want(secrets(cluster), self.keyed());
         let keys = match (self.keyring.keys(), &self.running) {
             (Some(keys), _) => keys,
@@ -239,6 +242,7 @@ impl Bgp {
             own_blocks: own_blocks(seen, &self.places.me),
             gateways: seen.gateways.clone(),
             keys,
+            reflectors: self.kept.known().to_vec(),
             presence,
         };
         let told = match self.followed.as_ref() == Some(&world) && self.said.failure.is_none() {
@@ -251,6 +255,13 @@ impl Bgp {
         };
         self.said.failure = outcome.err();
         Ok(self.said.failure.is_none())
+    }
+
+    fn observe(&mut self, cluster: &Cluster, now: Instant) {
+        if let Ok((_, zone)) = cluster.identity(&self.places.me) {
+            let labelled = part::labelled(cluster, &zone).map(|node| &node.name);
+            self.kept.observe(&labelled.collect(), now);
+        }
     }
 
     /// How the sessions that have keys stand.

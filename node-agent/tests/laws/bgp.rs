@@ -6,6 +6,7 @@ use gingham_agent::bgp::derive::{Derived, Inputs, Presence, derive};
 use gingham_agent::bgp::hearing::Hearing;
 use gingham_agent::bgp::kept::Kept;
 use gingham_agent::bgp::keys::Keys;
+use gingham_agent::bgp::part::{self, labelled};
 use gingham_agent::cluster::Cluster;
 use gingham_agent::config::ZoneConfig;
 use gingham_agent::manifest::parse;
@@ -29,6 +30,7 @@ struct World {
     gateways: BTreeSet<IpAddr>,
     keys: Keys,
     kept: Kept,
+    now: Instant,
     presence: Presence,
 }
 
@@ -61,6 +63,7 @@ impl World {
             gateways: BTreeSet::new(),
             keys: Keys::default(),
             kept: Kept::default(),
+            now: Instant::now(),
             presence: Presence::Present,
         }
     }
@@ -101,6 +104,10 @@ impl World {
 
     /// Derives, and remembers as a running agent does.
     fn follow(&mut self) -> Derived {
+        if let Ok((_, zone)) = self.cluster.identity(&self.me) {
+            let labelled = labelled(&self.cluster, &zone).map(|node| &node.name);
+            self.kept.observe(&labelled.collect(), self.now);
+        }
         let derived = self.derived();
         self.kept.keep(&derived.part, derived.peers.clone());
         derived
@@ -271,11 +278,53 @@ fn the_reflector_set_never_becomes_empty() {
         after.notices,
         ["zone z1 has no reflector any more: no Node of it is labelled as one; m1, m2 count on"]
     );
-    // A new set counts at once.
+    // A new set counts at once, where the old one has long been without its label.
+    world.now += Duration::from_secs(10);
     world
         .cluster
         .apply(apply(Object::Node(reflector("m3", &["10.1.0.13"]))));
     assert_eq!(names(&world.follow()), ["m3-ipv4"]);
+}
+
+/// Of two that lose their labels one after the other each has seen the other one's still there, in
+/// whichever order a store tells it.
+#[test]
+fn reflectors_that_lose_their_labels_shortly_one_after_the_other_all_count_on() {
+    for (first, second) in [("m1", "m2"), ("m2", "m1")] {
+        let mut world = World::reflecting();
+        let before = world.follow();
+        let unlabelled = |name| {
+            let last = if name == "m1" { "11" } else { "12" };
+            let (v4, v6) = (format!("10.1.0.{last}"), format!("fd00:1::{last}"));
+            apply(Object::Node(node(name, &[&v4, &v6])))
+        };
+        world.cluster.apply(unlabelled(first));
+        assert_eq!(names(&world.follow()), names(&before), "{first}");
+        assert_eq!(world.kept.next(), Some(world.now + Duration::from_secs(10)));
+        world.now += Duration::from_secs(9);
+        world.cluster.apply(unlabelled(second));
+        world.follow();
+        assert_eq!(world.kept.next(), None);
+        world.now += Duration::from_secs(100);
+        let after = world.follow();
+        assert_eq!(after.part.role, part::Role::Reflector, "{first}");
+        let count_on = "no Node of it is labelled as one; m1, m2 count on";
+        assert!(after.notices[0].ends_with(count_on), "{:?}", after.notices);
+    }
+}
+
+#[test]
+fn a_reflector_without_its_label_is_none_after_a_while() {
+    let mut world = World::reflecting();
+    world.follow();
+    let unlabelled = node("m1", &["10.1.0.11", "fd00:1::11"]);
+    world.cluster.apply(apply(Object::Node(unlabelled)));
+    assert_eq!(world.follow().part.role, part::Role::Reflector);
+    world.now += Duration::from_secs(10);
+    let after = world.follow();
+    assert_eq!(after.part.role, part::Role::Node);
+    assert_eq!(names(&after), ["m2-ipv4", "m2-ipv6"]);
+    assert_eq!(world.kept.next(), None);
 }
 
 #[test]

@@ -421,6 +421,30 @@ fn a_server_that_is_back_and_says_when_is_not_made_to_wait_for_long() {
     assert!(one.now - before < Duration::from_secs(2));
 }
 
+/// It has not read yet who may do what.
+#[test]
+fn a_server_that_starts_and_refuses_is_asked_again_soon_and_one_that_goes_on_refusing_is_not() {
+    let mut one = One::new();
+    one.asked();
+    one.listed(&["a"], "10");
+    for _ in 0..10 {
+        one.hear(trouble(Why::Unreached));
+        one.asked();
+    }
+    let back = one.now;
+    one.hear(trouble(Why::Denied));
+    one.asked();
+    assert!(one.now - back < Duration::from_secs(1));
+    while one.now < back + Duration::from_secs(20) {
+        one.hear(trouble(Why::Denied));
+        one.asked();
+    }
+    let before = one.now;
+    one.hear(trouble(Why::Denied));
+    one.asked();
+    assert!(one.now - before >= Duration::from_secs(15));
+}
+
 #[test]
 fn a_watch_that_says_nothing_is_given_up_and_bookmarks_keep_it() {
     let mut one = One::new();

@@ -23,8 +23,9 @@ pub(super) struct Server {
     history: Vec<Event>,
     forgotten: u64,
     streaming: bool,
-    /// What lists that go on were made of.
-    lists: Vec<(u64, Vec<Item<u8>>)>,
+    /// What lists that go on were made of; `None` where that is forgotten. A token is good for its own
+    /// list only.
+    lists: Vec<Option<(u64, Vec<Item<u8>>)>>,
 }
 
 impl Server {
@@ -64,7 +65,7 @@ impl Server {
 
     pub(super) fn compact(&mut self) {
         self.forgotten = self.version();
-        self.lists.clear();
+        self.lists.fill(None);
     }
 
     /// The objects in any of the selections of `bits`.
@@ -127,7 +128,8 @@ impl Server {
     fn page(&mut self, bit: u8, after: &Option<String>, limit: Option<u32>) -> Heard<u8> {
         let (list, start) = match after {
             None => {
-                self.lists.push((self.version(), self.items(bit)));
+                let list = (self.version(), self.items(bit));
+                self.lists.push(Some(list));
                 (self.lists.len() - 1, 0)
             }
             Some(token) => {
@@ -135,7 +137,7 @@ impl Server {
                 (list.parse().unwrap(), start.parse().unwrap())
             }
         };
-        let Some((version, items)) = self.lists.get(list) else {
+        let Some((version, items)) = &self.lists[list] else {
             return trouble(Why::Expired);
         };
         let end = match limit {

@@ -36,6 +36,8 @@ const ACCEPTED: Duration = Duration::from_secs(1);
 const STEADY: Duration = Duration::from_secs(10);
 /// A store that is restored is away for at least so long.
 const AWAY: Duration = Duration::from_secs(3);
+/// A server that starts refuses everybody until it has read what they may.
+const STARTING: Duration = Duration::from_secs(20);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
@@ -59,6 +61,8 @@ pub struct Listing {
     trouble: Option<(Instant, String)>,
     /// Whether in this trouble nobody answered.
     unreached: bool,
+    /// When somebody answered again for the first time.
+    back: Option<Instant>,
     failures: u32,
     dice: Dice,
 }
@@ -125,6 +129,7 @@ impl Listing {
             highest: 0,
             trouble: None,
             unreached: false,
+            back: None,
             failures: 0,
             dice,
         }
@@ -340,7 +345,7 @@ impl Listing {
     }
 
     fn is_well(&mut self) {
-        (self.trouble, self.unreached) = (None, false);
+        (self.trouble, self.unreached, self.back) = (None, false, None);
     }
 
     fn page<T>(
@@ -430,13 +435,17 @@ impl Listing {
             }
             self.next = Next::List { after: None };
         }
-        // It is back, and says itself when it wants to be asked: it is taken at its word.
-        if self.unreached && trouble.retry_after.is_some() {
-            self.failures = 0;
+        // The pauses while nobody answered have grown; whoever is back is asked anew.
+        let answers = trouble.why != Why::Unreached || trouble.retry_after.is_some();
+        if !answers {
+            self.back = None;
+        } else if self.unreached && self.back.is_none() {
+            (self.failures, self.back) = (0, Some(now));
         }
+        let starting = self.back.is_some_and(|back| now < back + STARTING);
         self.failures += 1;
         let mut pause = match trouble.why {
-            Why::Denied => pace::denied(&mut self.dice),
+            Why::Denied if !starting => pace::denied(&mut self.dice),
             _ => pace::pause(self.failures, &mut self.dice),
         };
         if let Some(least) = trouble.retry_after {
