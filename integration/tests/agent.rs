@@ -54,6 +54,9 @@ fn a_block_that_goes_while_the_agent_is_down_is_removed_when_it_is_back(store: S
     let lab = up(store, one_zone());
     let node = lab.node("z1w1").unwrap();
     node.stop_agent(Signal::SIGTERM).unwrap();
+    // Its owner would create it again.
+    let owner = lab.node("z1w2").unwrap();
+    owner.stop_agent(Signal::SIGTERM).unwrap();
     lab.remove("blocks", "10-101-22-0-24").unwrap();
     node.start_agent().unwrap();
     wait_for_route(&node, 201, "10.101.22.0/24", Wanted::Absent);
