@@ -295,6 +295,36 @@ fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
     reader.converges(&api, "z1");
 }
 
+/// Its kernel goes on answering, so that only a question to the server itself finds it out; bookmarks,
+/// which would come once a minute, are waited for longer than this test does.
+#[test]
+fn what_is_watched_shares_one_connection_and_a_server_that_hangs_is_found_out() {
+    let api = api();
+    let relay = api.new_relay().unwrap();
+    let held = block("z1", (1, 1), "other");
+    api.create(&object(&held)).unwrap();
+    let url = format!("https://{}", relay.address());
+    let config = api.kubeconfig("relayed", &url, "the-lab-is-its-own-administrator");
+    let reader = Reader::start(store(&config.unwrap(), "w1"), "w1", &[held]);
+    reader.stand_in("z1");
+    reader.converges(&api, "z1");
+    eventually("one connection", PATIENCE, || match relay.connections() {
+        1 => Ok(()),
+        several => anyhow::bail!("{several} connections"),
+    })
+    .unwrap();
+    relay.set(Reach::Silent);
+    eventually("the loss is told", PATIENCE, || {
+        match reader.state(Kind::Block) {
+            Some(Err(_)) => Ok(()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    })
+    .unwrap();
+    relay.set(Reach::Open);
+    reader.converges(&api, "z1");
+}
+
 #[test]
 fn an_api_server_that_is_killed_and_comes_back_is_found_again() {
     let api = api();

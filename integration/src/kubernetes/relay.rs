@@ -33,9 +33,10 @@ pub struct Relay {
     carried: Arc<Carried>,
 }
 
-/// Bytes by direction.
+/// Bytes by direction, and connections that stand.
 #[derive(Debug, Default)]
 struct Carried {
+    connections: AtomicU64,
     to_server: AtomicU64,
     from_server: AtomicU64,
 }
@@ -85,9 +86,31 @@ impl Relay {
         let Carried {
             to_server,
             from_server,
+            ..
         } = &*self.carried;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (read(to_server), read(from_server))
+    }
+
+    /// Connections that stand now.
+    pub fn connections(&self) -> u64 {
+        self.carried.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Carried {
+    /// One more connection stands while this is there.
+    fn connection(&self) -> Connection<'_> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Connection(&self.connections)
+    }
+}
+
+struct Connection<'a>(&'a AtomicU64);
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -131,6 +154,7 @@ async fn carry(
     let Ok(server) = connect(&target) else {
         return;
     };
+    let _counted = carried.connection();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let there = pump(
