@@ -310,6 +310,14 @@ fn a_block_that_is_in_other_hands_by_now_gives_out_nothing_and_is_told_of(store:
         Ok(())
     })
     .unwrap();
+    eventually("the plugin is told of it", PATIENCE, || {
+        let told = told(&lab, "z1w1")?;
+        let blocks = told["blocks"].as_array().into_iter().flatten();
+        let active = blocks.filter(|block| block["state"] == "Active").count();
+        ensure!(active == 2, "{told:#}");
+        Ok(())
+    })
+    .unwrap();
     wait_for_status(&holder, "ready", |status| status["ready"] == true);
     let new = holder.add_pod("new").unwrap();
     assert!(!prefix(lost).contains(new.address(Family::V4).unwrap()));

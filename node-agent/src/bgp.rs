@@ -7,7 +7,7 @@
 //!                                 filters
 //! ```
 //!
-//! Pure but for `keys` (reads files), `presence` (looks for one), `keyring` and `speaker` (the rim).
+//! Pure but for `keys` (reads files), `presence` (looks for one), `keyring`, `running` and `speaker` (the rim).
 
 pub mod connected;
 pub mod derive;
@@ -20,4 +20,5 @@ pub mod learned;
 pub mod part;
 pub mod peers;
 pub mod presence;
+mod running;
 pub(crate) mod speaker;

@@ -8,29 +8,26 @@
 
 use super::connected::Connected;
 use super::derive::{self, Derived, Inputs, Presence};
-use super::hearing::Hearing;
 use super::kept::Kept;
 use super::keyring::{Keyed, Keyring};
 use super::keys::Keys;
 use super::learned::Learned;
 use super::part::{self, Part, Reflector, Role};
+use super::running::Running;
 use crate::cluster::Cluster;
 use crate::dirty::{Cause, Dirty};
 use crate::pass::Seen;
 use crate::status::BgpStatus;
 use gingham_bgp::config::Config;
 use gingham_bgp::session::Farewell;
-use gingham_bgp::speaker::{self, Beginning, CommandError, Handle, Options, Sessions, Started};
+use gingham_bgp::speaker::{self, Beginning, Handle, Options};
 use gingham_model::{Family, NodeName, Owner, Prefix, SecretName, Zone};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
-
-/// The longest the speaker may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
+use tokio::task::JoinError;
 
 /// Where the speaker of this node finds what is its own.
 #[derive(Clone, Debug)]
@@ -77,21 +74,6 @@ struct Said {
     notices: Vec<String>,
     /// What could not be carried out, and is tried again.
     failure: Option<String>,
-}
-
-#[derive(Debug)]
-struct Running {
-    handle: Handle,
-    task: JoinHandle<()>,
-    config: Config,
-    /// As the speaker was last told.
-    connected: Vec<Prefix>,
-    hearing: Hearing,
-    sessions: watch::Receiver<Sessions>,
-    news: Arc<speaker::Learned>,
-    learned: Arc<Mutex<Learned>>,
-    /// Carry on what it learns and hears, for as long as it runs.
-    _readers: JoinSet<()>,
 }
 
 impl Bgp {
@@ -184,15 +166,7 @@ impl Bgp {
         let Some(running) = &mut self.running else {
             return Learned::nothing_yet("no BGP speaker runs");
         };
-        running.hearing.hear(&running.sessions.borrow_and_update());
-        let mut learned = lock(&running.learned);
-        // Who is heard out has said before what he knows; the task that waits for news may not have
-        // taken it yet.
-        learned.take_in(running.news.take());
-        Learned {
-            pending: running.hearing.pending(&running.config, now),
-            ..learned.clone()
-        }
+        running.learned(now)
     }
 
     /// When something is due although nothing happens: a family counts as heard out, a prefix as no
@@ -340,12 +314,7 @@ impl Bgp {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let connected = self.connected.prefixes();
-        if connected != running.connected {
-            answer(running.handle.set_connected(connected.clone())).await?;
-            running.connected = connected;
-        }
-        Ok(())
+        running.connect(self.connected.prefixes()).await
     }
 
     /// Ends every session: without a word, so that peers keep the routes of a node whose agent only
@@ -367,71 +336,9 @@ impl Bgp {
                 Farewell::HardReset(why)
             }
         };
-        if let Err(error) = answer(running.handle.end(farewell)).await {
+        if let Err(error) = running.end(farewell).await {
             tracing::warn!(error, "BGP speaker did not end in time");
         }
-    }
-}
-
-impl Running {
-    fn new(started: Started, (config, connected): (Config, Vec<Prefix>), dirty: &Dirty) -> Self {
-        let Started {
-            handle,
-            learned,
-            sessions,
-            task,
-        } = started;
-        let news = Arc::new(learned);
-        let learned = Arc::new(Mutex::new(Learned::default()));
-        let (from, into, marks) = (Arc::clone(&news), Arc::clone(&learned), dirty.clone());
-        let mut readers = JoinSet::new();
-        readers.spawn(async move {
-            loop {
-                let changes = from.next().await;
-                if lock(&into).take_in(changes) {
-                    marks.mark(Cause::Learned);
-                }
-            }
-        });
-        let (mut changed, marks) = (sessions.clone(), dirty.clone());
-        readers.spawn(async move {
-            while changed.changed().await.is_ok() {
-                marks.mark(Cause::Learned);
-            }
-        });
-        Running {
-            handle,
-            task,
-            config,
-            connected,
-            hearing: Hearing::new(Instant::now()),
-            sessions,
-            news,
-            learned,
-            _readers: readers,
-        }
-    }
-
-    async fn configure(&mut self, config: Config) -> Result<(), String> {
-        if config != self.config {
-            answer(self.handle.configure(config.clone())).await?;
-            self.config = config;
-        }
-        Ok(())
-    }
-}
-
-/// A writer that panicked left a map that is still whole.
-fn lock(learned: &Mutex<Learned>) -> MutexGuard<'_, Learned> {
-    learned.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Law 13: nothing waits for ever.
-async fn answer<T>(asked: impl Future<Output = Result<T, CommandError>>) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER, asked).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(format!("BGP: {error}")),
-        Err(_) => Err(format!("BGP: no answer of the speaker within {ANSWER:?}")),
     }
 }
 
