@@ -8,6 +8,7 @@
 mod world;
 
 use gingham_integration::{Lab, Node, Output, RouteMonitor, Store, on_both_stores};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use world::{
@@ -104,6 +105,9 @@ fn diff_names_what_is_left_as_it_is_and_why(store: Store) {
     wait_for_status(&node, "a pause", |status| {
         says(&status["removalsHeld"], &["paused"])
     });
+    // Its owner would create it again.
+    let owner = lab.node("z1w2").unwrap();
+    owner.stop_agent(Signal::SIGTERM).unwrap();
     lab.remove("blocks", "10-101-22-0-24").unwrap();
     let foreign = "ip route replace fd00:101:0:22::/64 via fd00:1::1 proto static metric 12";
     node.exec(&foreign.split(' ').collect::<Vec<_>>()).unwrap();
@@ -270,6 +274,9 @@ fn a_block_that_goes_while_the_agent_is_paused_is_removed_after(store: Store) {
     wait_for_status(&node, "a pause", |status| {
         says(&status["removalsHeld"], &["paused"])
     });
+    // Its owner would create it again.
+    let owner = lab.node("z1w2").unwrap();
+    owner.stop_agent(Signal::SIGTERM).unwrap();
     lab.remove("blocks", "10-101-22-0-24").unwrap();
     wait_for_status(&node, "a route held", |status| {
         status["routes"]["held"] == json!(1)
