@@ -429,7 +429,9 @@ impl Listing {
             self.doing = Doing::Resting { until: now };
             return;
         }
-        if trouble.why == Why::Expired || self.is_listing() {
+        // Who refuses what was allowed may only just have started, from whatever store.
+        let from_anew = matches!(trouble.why, Why::Expired | Why::Denied);
+        if from_anew || self.is_listing() {
             if trouble.why == Why::Expired && matches!(self.next, Next::List { after: Some(_) }) {
                 self.paging = Paging::Expired;
             }
