@@ -10,9 +10,10 @@ mod world;
 mod zones_world;
 
 use anyhow::{Result, ensure};
-use gingham_integration::topology::{Cores, Zones, reference};
+use gingham_integration::topology::{Cores, Role, Zones, reference};
 use gingham_integration::{Flow, Lab, Node, Pod, Store, Traffic, eventually, on_both_stores};
 use gingham_model::{Family, Prefix};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use zones_world::reach;
 
 on_both_stores! {
     the_mode_goes_on_and_off_under_traffic,
+    a_podcidr_of_a_node_that_is_gone_goes_to_the_node_that_lists_it_next,
 }
 
 /// Giving back takes 30 s at least, which is how long the plugin must know about it.
@@ -238,11 +240,63 @@ fn the_mode_goes_on_and_off_under_traffic(store: Store) -> Result<()> {
     Ok(())
 }
 
+/// As a cluster's controller does: the Node of a dead host is deleted, and another one gets its podCIDRs long
+/// before anybody else's block would be free. A reflector frees them, the node creates them.
+fn a_podcidr_of_a_node_that_is_gone_goes_to_the_node_that_lists_it_next(
+    store: Store,
+) -> Result<()> {
+    let mut topology = reference(Zones::Two, Cores::One)?;
+    for plan in &mut topology.boxes {
+        if let Role::Node(node) = &mut plan.role {
+            node.blocks.clear();
+        }
+    }
+    let lab = without_agents(store, topology);
+    quick(&lab);
+    let (gone, next, other) = (lab.node("z1w1")?, lab.node("z1w2")?, lab.node("z1i1")?);
+    for node in lab.nodes().iter().filter(|node| node.name() != next.name()) {
+        allocate(&lab, node);
+    }
+    switch(&lab, on());
+    // One that has no block is not ready.
+    for node in lab.nodes() {
+        node.start_agent()?;
+    }
+    let theirs = pod_cidrs(number(&gone));
+    wait_for_blocks(&gone, &theirs, &[]);
+    for cidr in &theirs {
+        wait_for_route(&other, DIRECT, cidr, Wanted::Present);
+    }
+
+    gone.stop_agent(Signal::SIGKILL)?;
+    gone.exec(&["ip", "link", "set", "eth0", "down"])?;
+    lab.remove("nodes", gone.name())?;
+    list(&lab, next.name(), &theirs);
+    wait_for_status(&next, "whose they are", |status| {
+        world::says(
+            &status["claims"],
+            &["is in the hands of node z1w1", &theirs[0]],
+        )
+    });
+    wait_for_blocks(&next, &theirs, &[]);
+    for block in lab.list("blocks")? {
+        let (cidr, node) = (&block["spec"]["cidr"], &block["spec"]["node"]);
+        let is_theirs = theirs.iter().any(|their| *cidr == json!(their));
+        assert_eq!(is_theirs, *node == next.name(), "{block:#}");
+    }
+    let (here, there) = (next.add_pod("here")?, other.add_pod("there")?);
+    assert_inside(&here, &prefixes(number(&gone)));
+    wait("it is reached at the new node", || {
+        reach(&there, std::slice::from_ref(&here))
+    });
+    Ok(())
+}
+
 /// A lab of one zone in podCIDR mode, whose nodes never had other blocks.
 fn mirroring() -> Lab {
     let mut topology = one_zone();
     for plan in &mut topology.boxes {
-        if let gingham_integration::topology::Role::Node(node) = &mut plan.role {
+        if let Role::Node(node) = &mut plan.role {
             node.blocks.clear();
         }
     }
