@@ -64,6 +64,8 @@ pub struct Situation<'a> {
     pub complete: Complete,
     /// Answers not listed yet.
     pub unlisted: &'a Unlisted,
+    /// What looks free and may be somebody's: it is not carved.
+    pub reserved: &'a BTreeSet<Prefix>,
     /// How full this node's blocks are; empty where that is not known.
     pub usage: &'a BTreeMap<Family, Usage>,
 }
@@ -158,6 +160,7 @@ fn claim(situation: &Situation<'_>, node: &Node, zone: &Zone, family: Family) ->
     let known = listed
         .chain(situation.unlisted.blocks())
         .map(|block| block.cidr);
+    let known = known.chain(situation.reserved.iter().copied());
     let taken: BTreeSet<Prefix> = known.chain(situation.cluster.unread_blocks()).collect();
     let pools = Pools::of(situation.cluster, situation.me).carved(zone);
     let carved = pools.into_iter().find_map(|pool| {
@@ -168,7 +171,7 @@ fn claim(situation: &Situation<'_>, node: &Node, zone: &Zone, family: Family) ->
 }
 
 /// A block as its owner creates it.
-fn new((cidr, pool): (Prefix, &PoolName), node: &Node, zone: &Zone) -> Block {
+pub(crate) fn new((cidr, pool): (Prefix, &PoolName), node: &Node, zone: &Zone) -> Block {
     Block {
         cidr,
         pool: pool.clone(),

@@ -4,8 +4,8 @@ use crate::claim::{self, Situation, Step, Unlisted, Wanted};
 use crate::cluster::{Cluster, Complete};
 use crate::store::{Claim, Store, StoreError};
 use gingham_ipam::Usage;
-use gingham_model::{Block, Family, NodeName};
-use std::collections::BTreeMap;
+use gingham_model::{Block, Family, NodeName, Prefix};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How often in one go others may be faster before the rest waits for the next round.
@@ -20,6 +20,8 @@ pub(crate) struct Claiming<'a, S> {
     pub(crate) me: &'a NodeName,
     pub(crate) cluster: &'a Cluster,
     pub(crate) usage: &'a BTreeMap<Family, Usage>,
+    /// What looks free and may be somebody's.
+    pub(crate) reserved: &'a BTreeSet<Prefix>,
     /// Why nothing may be carved now.
     pub(crate) embargo: Option<&'a str>,
 }
@@ -82,6 +84,7 @@ impl<S> Claiming<'_, S> {
             cluster: self.cluster,
             complete,
             unlisted,
+            reserved: self.reserved,
             usage: self.usage,
         })
     }

@@ -10,6 +10,7 @@
 //! A block this node gave back is none of these: the plugin was told that it drains, and no address
 //! of it is in use.
 
+use crate::claim;
 use crate::cluster::Cluster;
 use crate::objects::Node;
 use crate::pools::Pools;
@@ -116,15 +117,10 @@ fn may_be_created(told: &NodeBlock, pools: &Pools<'_>) -> bool {
 
 fn again(told: &NodeBlock, node: &Node, zone: &Zone) -> Block {
     Block {
-        cidr: told.cidr,
-        pool: told.pool.clone(),
-        zone: zone.clone(),
-        node: node.name.clone(),
-        node_uid: node.uid.clone(),
-        node_ips: node.internal_ips.clone(),
         state: match told.state {
             NodeBlockState::Active => BlockState::Active,
             NodeBlockState::Draining => BlockState::Draining,
         },
+        ..claim::new((told.cidr, &told.pool), node, zone)
     }
 }

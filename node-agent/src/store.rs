@@ -135,6 +135,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store said no, by its rules: asking again changes nothing until they change.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            StoreError::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if matches!(status.code, 403 | 422))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether there is no such object.
     pub fn is_missing(&self) -> bool {
         match self {

@@ -32,11 +32,13 @@ impl<S: Store> Agent<S> {
         let holding = holding.unwrap_or_default();
         let usage = holding.as_ref().map(|holding| holding.usage.clone());
         self.usage = usage.unwrap_or_default();
+        let reserved = self.retaining.reserved();
         let claiming = Claiming {
             store: &*self.store,
             me: &self.me,
             cluster: &self.cluster,
             usage: &self.usage,
+            reserved: &reserved,
             embargo: embargo.as_deref(),
         };
         let claimed = claiming::carry_out(claiming, &mut self.unlisted).await;

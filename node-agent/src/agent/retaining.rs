@@ -6,10 +6,10 @@ use crate::cluster::Cluster;
 use crate::pass;
 use crate::retained::{Inputs, Retained, suspects};
 use crate::rollback::Rollback;
-use crate::store::{Claim, Store};
+use crate::store::{Claim, Store, StoreError};
 use gingham_ipam::NodeState;
 use gingham_model::{Block, Prefix};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +21,8 @@ pub(super) struct Retaining {
     pub(super) rollback: Rollback,
     /// Blocks a claim has shown to be another node's, while the list does not.
     taken: BTreeMap<Prefix, Block>,
+    /// Why blocks could not be created again.
+    refused: BTreeMap<Prefix, StoreError>,
     /// The cluster that was looked at last.
     looked: Option<Arc<Cluster>>,
 }
@@ -29,15 +31,30 @@ impl Retaining {
     /// By an agent that remembers this much of the one before.
     pub(super) fn after(remembered: Arc<Cluster>) -> Self {
         Retaining {
-            looked: Some(remembered),
+            looked: Some(Arc::clone(&remembered)),
+            rollback: Rollback::after(remembered),
             ..Retaining::default()
         }
+    }
+
+    /// What looks free and may be somebody's.
+    pub(super) fn reserved(&self) -> BTreeSet<Prefix> {
+        let missing = self.retained.missing.iter().map(|block| block.cidr);
+        self.rollback.gone().chain(missing).collect()
     }
 }
 
 impl<S: Store> Agent<S> {
     /// Looks for them, before anything is planned without them.
     pub(super) async fn retain(&mut self, now: Instant) -> Result<(), AgentError> {
+        let random = self.random.hash_one(self.round.number);
+        let rollback = &mut self.retaining.rollback;
+        if rollback.observe(&self.cluster, &self.me, (now, random)) {
+            tracing::warn!(
+                "an Active block of the zone is gone: the store may have been set back, or a node \
+                 has moved; nothing is carved for a while"
+            );
+        }
         let same = |looked: &Arc<Cluster>| Arc::ptr_eq(looked, &self.cluster);
         let looked = self.retaining.looked.as_ref();
         if looked.is_some_and(same) && self.retaining.retained.is_empty() {
@@ -45,17 +62,6 @@ impl<S: Store> Agent<S> {
         }
         if self.cluster.synced(&self.me).is_err() {
             return Ok(());
-        }
-        if let Some(before) = self.retaining.looked.clone() {
-            let random = self.random.hash_one(self.round.number);
-            let change = (&*before, &*self.cluster);
-            let rollback = &mut self.retaining.rollback;
-            if rollback.compare(change, &self.me, (now, random)) {
-                tracing::warn!(
-                    "an Active block of the zone is gone: the store may have been set back, so \
-                     nothing is carved for a while"
-                );
-            }
         }
         self.retaining.looked = Some(Arc::clone(&self.cluster));
         let cluster = &self.cluster;
@@ -96,6 +102,13 @@ impl<S: Store> Agent<S> {
     pub(super) async fn create_again(&mut self) -> (Option<String>, bool) {
         let now = Instant::now();
         let mut failed = false;
+        let is_missing = |cidr: &Prefix| {
+            let mut missing = self.retaining.retained.missing.iter();
+            missing.any(|block| block.cidr == *cidr)
+        };
+        let mut refused = std::mem::take(&mut self.retaining.refused);
+        refused.retain(|cidr, _| is_missing(cidr));
+        self.retaining.refused = refused;
         if self.cluster.complete(&self.me).is_ok() {
             let retained = Arc::clone(&self.retaining.retained);
             for block in &retained.missing {
@@ -105,9 +118,16 @@ impl<S: Store> Agent<S> {
         let pending = &self.retaining.retained.missing;
         let unclaimed = pending
             .iter()
-            .find(|block| !self.unlisted.holds(block.cidr));
-        let why = match unclaimed {
-            Some(block) => Some(format!("block {} is to be created again first", block.cidr)),
+            .filter(|block| !self.unlisted.holds(block.cidr));
+        // What the store will not have is no reason to wait for ever; it is not carved anyway.
+        let refused = |cidr: &Prefix| self.retaining.refused.get(cidr);
+        let mut awaited =
+            unclaimed.filter(|block| !refused(&block.cidr).is_some_and(StoreError::is_refusal));
+        let why = match awaited.next() {
+            Some(Block { cidr, .. }) => Some(match refused(cidr) {
+                Some(error) => format!("block {cidr} is to be created again first: {error}"),
+                None => format!("block {cidr} is to be created again first"),
+            }),
             None if self.retaining.rollback.holds(now) => {
                 Some("the store may have been set back; others create their blocks again".into())
             }
@@ -124,12 +144,14 @@ impl<S: Store> Agent<S> {
         }
         match self.store.claim(block).await {
             Ok(Claim::Ours) => {
+                self.retaining.refused.remove(cidr);
                 let cause = "its object was gone, and the plugin gives addresses out of it";
                 tracing::info!(prefix = %cidr, %pool, node = %self.me, cause, "block created again");
                 self.unlisted.note(block.clone(), now);
                 true
             }
             Ok(Claim::Taken(theirs)) => {
+                self.retaining.refused.remove(cidr);
                 let node = &theirs.node;
                 tracing::error!(prefix = %cidr, %pool, %node, "block is in the hands of another \
                     node, while this one has given addresses out of it");
@@ -140,6 +162,7 @@ impl<S: Store> Agent<S> {
             }
             Err(error) => {
                 tracing::warn!(prefix = %cidr, %error, "block not created again");
+                self.retaining.refused.insert(*cidr, error);
                 false
             }
         }

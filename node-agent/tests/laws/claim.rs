@@ -26,6 +26,7 @@ fn decide_by(cluster: &Cluster, unlisted: &Unlisted, usage: Usage) -> Wanted {
         cluster,
         complete: cluster.complete(&me()).unwrap(),
         unlisted,
+        reserved: &std::collections::BTreeSet::new(),
         usage: &BTreeMap::from([(Family::V4, usage)]),
     })
 }

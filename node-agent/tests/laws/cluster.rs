@@ -126,6 +126,7 @@ fn an_own_node_that_is_deleted_stays_in_force_until_it_is_back() {
         cluster: &index,
         complete,
         unlisted: &Unlisted::default(),
+        reserved: &std::collections::BTreeSet::new(),
         usage: &BTreeMap::new(),
     });
     let taken_back = Block {

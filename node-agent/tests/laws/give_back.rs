@@ -288,6 +288,7 @@ fn claim_all(index: &mut Cluster, held: &Held) -> usize {
         cluster: index,
         complete: index.complete(&me()).unwrap(),
         unlisted: &Unlisted::default(),
+        reserved: &std::collections::BTreeSet::new(),
         usage: &usage,
     });
     let claims = wanted.steps.len();

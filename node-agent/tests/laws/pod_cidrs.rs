@@ -91,6 +91,7 @@ fn decide_by(index: &Cluster, unlisted: &Unlisted) -> Wanted {
         cluster: index,
         complete: index.complete(&me()).unwrap(),
         unlisted,
+        reserved: &BTreeSet::new(),
         usage: &BTreeMap::from([(Family::V4, usage(254, 0))]),
     })
 }

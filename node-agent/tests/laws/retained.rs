@@ -2,6 +2,7 @@
 
 use crate::make::{apply, block, boot, cluster, edit_config, links, me, node, pool, refused};
 use gingham_agent::bgp::learned::Learned;
+use gingham_agent::claim::{Situation, Step, Unlisted, wanted};
 use gingham_agent::cluster::Cluster;
 use gingham_agent::objects::{Kind, Object};
 use gingham_agent::plan::{Inputs as PlanInputs, Plan, plan};
@@ -9,8 +10,9 @@ use gingham_agent::retained::{Inputs, Retained};
 use gingham_agent::rollback::Rollback;
 use gingham_agent::store::Event;
 use gingham_ipam::{NodeBlockState, NodeState};
-use gingham_model::{Block, BlockState, NodeName, Owner, Prefix};
+use gingham_model::{Block, BlockState, Family, NodeName, Owner, Prefix};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const OURS: &str = "10.64.0.0/26";
@@ -170,39 +172,107 @@ fn a_list_that_is_not_complete_shows_nothing_missing() {
     assert!(retained(&index, &told(), &[OURS]).is_empty());
 }
 
-#[test]
-fn an_active_block_that_vanishes_stops_all_carving_for_a_while() {
-    let now = Instant::now();
-    let other = |cidr: &str, state| Block {
+const THEIRS: &str = "10.64.1.0/26";
+
+fn theirs(state: BlockState) -> Block {
+    Block {
         state,
-        ..block(cidr, "w2", &["10.1.0.2"])
-    };
-    let before = cluster(&[own(OURS), other("10.64.1.0/26", BlockState::Active)]);
-    let compare = |before: &Cluster, after: &Cluster, random| {
-        let mut rollback = Rollback::default();
-        rollback.compare((before, after), &me(), (now, random));
-        rollback
-    };
+        ..block(THEIRS, "w2", &["10.1.0.2"])
+    }
+}
+
+/// What is noticed of the change from one cluster to another.
+fn noticed(before: &Cluster, after: &Cluster, (now, random): (Instant, u64)) -> Rollback {
+    let mut rollback = Rollback::after(Arc::new(before.clone()));
+    rollback.observe(&Arc::new(after.clone()), &me(), (now, random));
+    rollback
+}
+
+#[test]
+fn an_active_block_that_vanishes_stops_all_carving_for_a_while_and_that_of_its_own_for_longer() {
+    let now = Instant::now();
+    let before = cluster(&[own(OURS), theirs(BlockState::Active)]);
     let after = cluster(&[own(OURS)]);
     for random in [0, 7_000, u64::MAX] {
-        let noticed = compare(&before, &after, random);
-        assert!(noticed.holds(now + Duration::from_secs(9)));
-        assert!(!noticed.holds(now + Duration::from_secs(30)));
-        assert!(noticed.next(now).is_some());
+        let mut rollback = noticed(&before, &after, (now, random));
+        assert!(rollback.holds(now + Duration::from_secs(9)));
+        assert!(!rollback.holds(now + Duration::from_secs(30)));
+        assert!(rollback.next(now).is_some());
+        let after = Arc::new(after.clone());
+        rollback.observe(&after, &me(), (now + Duration::from_secs(599), 0));
+        assert_eq!(rollback.gone().collect::<Vec<_>>(), [prefix(THEIRS)]);
+        rollback.observe(&after, &me(), (now + Duration::from_secs(600), 0));
+        assert_eq!(rollback.gone().count(), 0);
     }
     for gone in [BlockState::Draining, BlockState::Orphaned] {
-        let before = cluster(&[own(OURS), other("10.64.1.0/26", gone)]);
-        assert!(!compare(&before, &after, 0).holds(now), "{gone:?}");
+        let before = cluster(&[own(OURS), theirs(gone)]);
+        let rollback = noticed(&before, &after, (now, 0));
+        assert!(
+            !rollback.holds(now) && rollback.gone().count() == 0,
+            "{gone:?}"
+        );
     }
-    assert!(!compare(&after, &before, 0).holds(now));
+    assert!(!noticed(&after, &before, (now, 0)).holds(now));
     let mut unread = after.clone();
     unread.apply(refused(Kind::Block, "10-64-1-0-26"));
-    assert!(!compare(&before, &unread, 0).holds(now));
+    assert!(!noticed(&before, &unread, (now, 0)).holds(now));
     let mut moved = before.clone();
     moved.believe(Some("z2".parse().unwrap()));
     let mut here = after.clone();
     here.believe(Some("z1".parse().unwrap()));
-    assert!(!compare(&moved, &here, 0).holds(now), "another zone's");
+    assert!(
+        !noticed(&moved, &here, (now, 0)).holds(now),
+        "another zone's"
+    );
+}
+
+/// After a break each kind is whole again at its own time.
+#[test]
+fn a_block_that_vanishes_during_a_break_is_noticed_when_all_is_known_again() {
+    let now = Instant::now();
+    let mut index = cluster(&[own(OURS), theirs(BlockState::Active)]);
+    let mut rollback = Rollback::default();
+    let mut see = |index: &Cluster| {
+        rollback.observe(&Arc::new(index.clone()), &me(), (now, 0));
+        (rollback.holds(now), rollback.gone().count())
+    };
+    assert_eq!(see(&index), (false, 0));
+    for kind in Kind::ALL {
+        index.apply(Event::Failed(kind, "away".to_owned()));
+    }
+    assert_eq!(see(&index), (false, 0));
+    index.apply(Event::Delete(Kind::Block, "10-64-1-0-26".to_owned()));
+    index.apply(Event::Synced(Kind::Block));
+    assert_eq!(see(&index), (false, 0));
+    for kind in Kind::ALL {
+        index.apply(Event::Synced(kind));
+    }
+    assert_eq!(see(&index), (true, 1));
+    index.apply(apply(Object::Block(theirs(BlockState::Active))));
+    assert_eq!(see(&index), (true, 0));
+}
+
+#[test]
+fn what_is_reserved_is_not_carved() {
+    let index = cluster(&[]);
+    let none = BTreeSet::new();
+    let carve = |reserved: &BTreeSet<Prefix>| {
+        let wanted = wanted(&Situation {
+            me: &me(),
+            cluster: &index,
+            complete: index.complete(&me()).unwrap(),
+            unlisted: &Unlisted::default(),
+            reserved,
+            usage: &BTreeMap::new(),
+        });
+        let claimed = wanted.steps.into_iter().find_map(|step| match step {
+            Step::Claim(block) if block.cidr.family() == Family::V4 => Some(block.cidr),
+            _ => None,
+        });
+        claimed.unwrap()
+    };
+    let first = carve(&none);
+    assert_ne!(carve(&BTreeSet::from([first])), first);
 }
 
 #[test]
