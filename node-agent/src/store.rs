@@ -59,6 +59,13 @@ pub enum Release {
     Kept(String),
 }
 
+impl Release {
+    /// It stays, for somebody else was faster.
+    fn rewritten() -> Self {
+        Release::Kept("was rewritten at the same time".to_owned())
+    }
+}
+
 /// A Node object as custody of blocks sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {

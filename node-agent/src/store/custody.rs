@@ -4,7 +4,7 @@
 use super::{Inspected, Member};
 use crate::manifest;
 use crate::objects::Object;
-use gingham_model::{BlockState, Prefix};
+use gingham_model::BlockState;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ struct Metadata {
 #[serde(default)]
 struct NodeSpec {
     #[serde(rename = "podCIDRs")]
-    pod_cidrs: Vec<Prefix>,
+    pod_cidrs: Vec<String>,
 }
 
 /// The Node `value` is.
@@ -38,11 +38,12 @@ pub(super) fn member(value: &Value) -> Result<Member, String> {
     if metadata.uid.is_empty() {
         return Err("metadata.uid: must not be empty".to_owned());
     }
-    let name = metadata.name.parse();
+    let (name, cidrs) = (metadata.name.parse(), spec.pod_cidrs.iter());
     Ok(Member {
         name: name.map_err(|error| format!("metadata.name: {error}"))?,
         uid: metadata.uid,
-        pod_cidrs: spec.pod_cidrs,
+        // What is no prefix is no block either.
+        pod_cidrs: cidrs.filter_map(|cidr| cidr.parse().ok()).collect(),
     })
 }
 

@@ -5,7 +5,7 @@
 //! somebody else wrote in between is put back the same way.
 
 use super::Directory;
-use super::files::{REWRITTEN, discard, io_error, settle_name};
+use super::files::{discard, io_error, settle_name};
 use crate::manifest;
 use crate::objects::Kind;
 use crate::store::custody::{inspected, member, set_orphaned, set_orphaned_since};
@@ -58,7 +58,7 @@ impl Directory {
         let path = self.block_path(&Block::object_name(seen.block.cidr));
         match text(&path)? {
             None => return Ok(Release::Gone),
-            Some(text) if text != seen.version => return Ok(Release::Kept(REWRITTEN.to_owned())),
+            Some(text) if text != seen.version => return Ok(Release::rewritten()),
             Some(_) => {}
         }
         let new = orphaned(&seen.version, since)
@@ -76,7 +76,7 @@ impl Directory {
         let path = self.block_path(&Block::object_name(seen.block.cidr));
         match text(&path)? {
             None => Ok(Release::Gone),
-            Some(text) if text != seen.version => Ok(Release::Kept(REWRITTEN.to_owned())),
+            Some(text) if text != seen.version => Ok(Release::rewritten()),
             Some(text) => self.take_away(&path, &text),
         }
     }
@@ -111,7 +111,7 @@ fn exchange(draft: &Path, path: &Path, (seen, ours): (&str, &str)) -> io::Result
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Release::Kept(REWRITTEN.to_owned()))
+    Ok(Release::rewritten())
 }
 
 /// The text of a Block whose owner is gone since then. Everything else in it stays.

@@ -21,9 +21,6 @@ use std::time::Duration;
 /// The longest a file operation may take; network file systems can take for ever.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why a file stays that somebody else wrote meanwhile.
-pub(super) const REWRITTEN: &str = "was rewritten at the same time";
-
 impl Directory {
     /// The right to write. A write that hangs past its deadline goes on, and might otherwise undo a
     /// later one.
@@ -59,7 +56,7 @@ impl Directory {
         Ok(if unchanged {
             Release::Done
         } else {
-            Release::Kept(REWRITTEN.to_owned())
+            Release::rewritten()
         })
     }
 

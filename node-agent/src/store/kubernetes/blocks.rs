@@ -3,36 +3,19 @@
 //! The API server lets one name be created once: that is the claim. Whoever's answer was lost asks
 //! again, is told that the name exists, and finds his own block under it.
 
-use super::client::{refused, within};
-use super::custody::names;
+use super::client::{api, is_missing, refused, within};
 use crate::manifest;
 use crate::objects::{Kind, Object};
 use crate::store::directory::kept;
 use crate::store::{Claim, Release, StoreError};
 use gingham_model::Block;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
-use kube::core::{ApiResource, DynamicObject, ObjectMeta, TypeMeta};
+use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use kube::{Client, Error};
 use serde_json::{Value, json};
 
 /// How often somebody else may be faster with the same object.
 const ATTEMPTS: usize = 4;
-
-/// The API of Blocks.
-pub(super) fn api(client: Client) -> Api<DynamicObject> {
-    let (group, version) = Kind::Block
-        .api_version()
-        .split_once('/')
-        .unwrap_or_default();
-    let resource = ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: Kind::Block.api_version().to_owned(),
-        kind: Kind::Block.to_string(),
-        plural: Kind::Block.plural().to_owned(),
-    };
-    Api::all_with(client, &resource)
-}
 
 /// The Block an object is.
 pub(super) fn block(object: &DynamicObject) -> Result<Block, StoreError> {
@@ -47,7 +30,7 @@ pub(super) fn block(object: &DynamicObject) -> Result<Block, StoreError> {
 
 pub(super) async fn claim(client: Client, block: Block) -> Result<Claim, StoreError> {
     let what = format!("claim Block {}", Block::object_name(block.cidr));
-    within(&what, claim_now(&what, api(client), &block)).await
+    within(&what, claim_now(&what, api(client, Kind::Block), &block)).await
 }
 
 async fn claim_now(
@@ -94,7 +77,7 @@ async fn claim_now(
 
 pub(super) async fn update(client: Client, block: Block) -> Result<(), StoreError> {
     let what = format!("update Block {}", Block::object_name(block.cidr));
-    within(&what, update_now(&what, api(client), &block)).await
+    within(&what, update_now(&what, api(client, Kind::Block), &block)).await
 }
 
 async fn update_now(what: &str, api: Api<DynamicObject>, wanted: &Block) -> Result<(), StoreError> {
@@ -119,7 +102,7 @@ async fn update_now(what: &str, api: Api<DynamicObject>, wanted: &Block) -> Resu
 
 pub(super) async fn release(client: Client, block: Block) -> Result<Release, StoreError> {
     let what = format!("release Block {}", Block::object_name(block.cidr));
-    within(&what, release_now(&what, api(client), &block)).await
+    within(&what, release_now(&what, api(client, Kind::Block), &block)).await
 }
 
 async fn release_now(
@@ -129,36 +112,42 @@ async fn release_now(
 ) -> Result<Release, StoreError> {
     let name = Block::object_name(wanted.cidr);
     let there = match api.get(&name).await {
-        // That something on the way to the API server knows no such page means nothing.
-        Err(Error::Api(status)) if names(&status, Kind::Block, &name) => return Ok(Release::Gone),
+        Err(Error::Api(status)) if is_missing(&status, Kind::Block, &name) => {
+            return Ok(Release::Gone);
+        }
         there => there.map_err(|error| refused(what, error))?,
     };
     if let Some(why) = kept(&block(&there)?, wanted) {
         return Ok(Release::Kept(why));
     }
-    delete(what, &api, &there).await
+    let seen_as = Preconditions {
+        resource_version: there.metadata.resource_version,
+        uid: there.metadata.uid,
+    };
+    delete(what, &api, (&name, seen_as)).await
 }
 
-/// Deletes an object, if it still is as it was read.
+/// Deletes a Block, if it still is as it was read.
 pub(super) async fn delete(
     what: &str,
     api: &Api<DynamicObject>,
-    seen: &DynamicObject,
+    (name, seen_as): (&str, Preconditions),
 ) -> Result<Release, StoreError> {
-    let seen_as = DeleteParams {
-        preconditions: Some(Preconditions {
-            resource_version: seen.metadata.resource_version.clone(),
-            uid: seen.metadata.uid.clone(),
-        }),
-        ..DeleteParams::default()
-    };
-    let name = seen.metadata.name.as_deref().unwrap_or_default();
-    match api.delete(name, &seen_as).await {
-        Ok(_) => Ok(Release::Done),
-        Err(Error::Api(status)) if names(&status, Kind::Block, name) => Ok(Release::Gone),
-        Err(Error::Api(status)) if status.is_conflict() => {
-            Ok(Release::Kept("was rewritten at the same time".to_owned()))
-        }
+    let only_this = DeleteParams::default().preconditions(seen_as);
+    let deleted = written(what, name, api.delete(name, &only_this).await)?;
+    Ok(deleted.err().unwrap_or(Release::Done))
+}
+
+/// What was written to a Block, or why it was not, where somebody else was faster.
+pub(super) fn written<T>(
+    what: &str,
+    name: &str,
+    answer: Result<T, Error>,
+) -> Result<Result<T, Release>, StoreError> {
+    match answer {
+        Ok(written) => Ok(Ok(written)),
+        Err(Error::Api(status)) if is_missing(&status, Kind::Block, name) => Ok(Err(Release::Gone)),
+        Err(Error::Api(status)) if status.is_conflict() => Ok(Err(Release::rewritten())),
         Err(error) => Err(refused(what, error)),
     }
 }

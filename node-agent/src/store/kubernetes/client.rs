@@ -10,6 +10,9 @@ mod rotating;
 pub use access::{Access, AccessError};
 
 use super::super::StoreError;
+use crate::objects::Kind;
+use kube::core::{ApiResource, DynamicObject, Status};
+use kube::{Api, Client};
 use std::error::Error;
 use std::time::Duration;
 
@@ -22,6 +25,28 @@ pub(super) fn refused(what: &str, source: kube::Error) -> StoreError {
         what: what.to_owned(),
         source: Box::new(source),
     }
+}
+
+/// The objects of a kind.
+pub(super) fn api(client: Client, kind: Kind) -> Api<DynamicObject> {
+    let api_version = kind.api_version();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: api_version.to_owned(),
+        kind: kind.to_string(),
+        plural: kind.plural().to_owned(),
+    };
+    Api::all_with(client, &resource)
+}
+
+/// Whether the API server itself says that it has no such object: that something on the way to it
+/// knows no such page means nothing.
+pub(super) fn is_missing(status: &Status, kind: Kind, name: &str) -> bool {
+    let details = status.details.as_ref();
+    status.is_not_found()
+        && details.is_some_and(|details| details.name == name && details.kind == kind.plural())
 }
 
 /// The whole of an operation has one deadline, however many requests it takes.

@@ -5,6 +5,7 @@
 //! refuses the later, since both say which version they have seen.
 
 use super::Kubernetes;
+use super::client::{refused, within};
 use crate::store::StoreError;
 use gingham_model::NodeName;
 use jiff::Timestamp;
@@ -19,8 +20,6 @@ use std::time::{Duration, Instant};
 const NAME: &str = "gingham-conditions";
 /// How long it lasts unless it is renewed.
 const LASTS: Duration = Duration::from_secs(60);
-/// The longest one answer may take.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The version of the Lease that was last seen, and since when.
 #[derive(Clone, Debug, Default)]
@@ -43,21 +42,16 @@ impl Sighted {
 
 pub(super) async fn lead(store: Kubernetes) -> Result<bool, StoreError> {
     let what = format!("hold Lease {}/{NAME}", store.namespace);
-    match tokio::time::timeout(DEADLINE, ask(&store)).await {
-        Ok(Ok(leads)) => Ok(leads),
-        // Somebody else was faster.
-        Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {
-            Ok(false)
+    let asked = async {
+        match ask(&store).await {
+            // Somebody else was faster.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+                Ok(false)
+            }
+            answer => answer.map_err(|error| refused(&what, error)),
         }
-        Ok(Err(source)) => Err(StoreError::Api {
-            what,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(StoreError::Timeout {
-            what,
-            limit: DEADLINE,
-        }),
-    }
+    };
+    within(&what, asked).await
 }
 
 async fn ask(store: &Kubernetes) -> kube::Result<bool> {

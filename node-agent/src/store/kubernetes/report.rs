@@ -4,6 +4,7 @@
 //! already is counted, so that saying it again does little.
 
 use super::Kubernetes;
+use super::client::{refused, within};
 use crate::objects::Kind;
 use crate::report::{About, Notice, Report, Verdict};
 use crate::store::StoreError;
@@ -16,10 +17,7 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 
-/// The longest one report may take.
-const DEADLINE: Duration = Duration::from_secs(10);
 /// Who says it.
 const AGENT: &str = "gingham-agent";
 /// Whose the conditions are; every leader is the same owner.
@@ -44,16 +42,8 @@ pub(super) async fn report(store: Kubernetes, report: Report) -> Result<(), Stor
             Report::NetworkAvailable(node) => network_available(&store, &node).await,
         }
     };
-    match tokio::time::timeout(DEADLINE, written).await {
-        Ok(written) => written.map_err(|source| StoreError::Api {
-            what,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(StoreError::Timeout {
-            what,
-            limit: DEADLINE,
-        }),
-    }
+    let written = async { written.await.map_err(|error| refused(&what, error)) };
+    within(&what, written).await
 }
 
 /// Writes the condition, unless it is there. An object that is gone has none.
