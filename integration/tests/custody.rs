@@ -22,6 +22,7 @@ use world::{Wanted, change, get, one_zone, says, wait_for_route, wait_for_status
 
 on_both_stores! {
     blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not,
+    without_bgp_blocks_of_a_node_that_is_gone_are_freed_after_their_delay,
     blocks_that_vanish_from_the_store_are_created_again_before_anyone_carves,
     a_block_that_is_in_other_hands_by_now_gives_out_nothing_and_is_told_of,
 }
@@ -68,13 +69,19 @@ fn topology() -> Topology {
 
 /// A zone with two reflectors, in which little is waited for.
 fn zone(store: Store) -> Lab {
+    let lab = started(store, |_| {});
+    lab.nodes().iter().for_each(wait_for_sessions);
+    lab
+}
+
+fn started(store: Store, configure: fn(&mut Value)) -> Lab {
     let lab = without_agents(store, topology());
     change(&lab, ("routingconfigs", "default"), |config| {
         config["spec"]["blockReleaseDelaySeconds"] = json!(DELAY);
         config["spec"]["emptyBlockSeconds"] = json!(3600);
+        configure(config);
     });
     world::start_agents(&lab);
-    lab.nodes().iter().for_each(wait_for_sessions);
     lab
 }
 
@@ -194,6 +201,24 @@ fn blocks_of_a_node_that_is_gone_are_freed_and_those_of_one_that_lives_are_not(s
             }
         }
     }
+}
+
+/// A zone without an AS has no sessions by which a node could be heard; its Node alone tells.
+fn without_bgp_blocks_of_a_node_that_is_gone_are_freed_after_their_delay(store: Store) {
+    let lab = started(store, |config| config["spec"]["zones"] = json!([]));
+    let (theirs, others) = (blocks(&lab, "z1w1"), blocks(&lab, "z1w2"));
+    assert_eq!((theirs.len(), others.len()), (2, 2));
+    lab.node("z1w1")
+        .unwrap()
+        .stop_agent(Signal::SIGKILL)
+        .unwrap();
+    let vanished = Instant::now();
+    lab.remove("nodes", "z1w1").unwrap();
+    wait_for_each(&lab, &theirs, "orphaned", is_orphaned);
+    wait_for_each(&lab, &theirs, "freed", is_gone);
+    let took = vanished.elapsed();
+    assert!(took >= Duration::from_secs(DELAY), "{took:?}");
+    assert_eq!(states(&lab, "z1w2"), ["Active", "Active"]);
 }
 
 /// Of two reflectors one does it, and the other one finds it done.

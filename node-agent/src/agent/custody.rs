@@ -3,6 +3,7 @@
 
 use super::live::Agent;
 use crate::ask::{self, Speaker};
+use crate::bgp::part;
 use crate::cluster::Cluster;
 use crate::custody::{Custody, Evidence, Members, Paths, Situation, Verdict, View, judge};
 use crate::dirty::{Cause, Dirty};
@@ -29,6 +30,16 @@ struct Place {
     zone: Zone,
     /// The label that says it.
     label: String,
+    hearing: Hearing,
+}
+
+/// How the nodes of the zone are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    /// By their sessions with this reflector.
+    Sessions,
+    /// Not at all: the zone has no AS, and speaks no BGP.
+    None,
 }
 
 /// What the task is told after each round.
@@ -67,18 +78,13 @@ impl Keeping {
 impl<S: Store> Agent<S> {
     /// Sees to it that custody is kept while this node reflects, and only then.
     pub(super) fn keep_custody(&mut self) {
-        let place = self.bgp.reflects_for().map(|zone| Place {
-            zone: zone.clone(),
-            label: self.cluster.config().zone_label,
-        });
-        let Some(place) = place else {
+        let Some((place, reflectors)) = self.place() else {
             self.custody = Keeping::default();
             return;
         };
-        let reflectors = self.bgp.reflectors().iter();
         let told = Told {
             cluster: Arc::clone(&self.cluster),
-            reflectors: reflectors.map(|reflector| reflector.name.clone()).collect(),
+            reflectors,
         };
         match &self.custody.0 {
             Some(running) if running.place == place && !running.task.is_finished() => {
@@ -91,6 +97,26 @@ impl<S: Store> Agent<S> {
             }
             _ => self.custody = Keeping(Some(self.begin_custody(place, told))),
         }
+    }
+
+    /// Where custody is this node's, and whose it is beside. Nodes go in a zone without BGP, too.
+    fn place(&self) -> Option<(Place, Vec<NodeName>)> {
+        let place = |zone, hearing| Place {
+            zone,
+            label: self.cluster.config().zone_label,
+            hearing,
+        };
+        if let Some(zone) = self.bgp.reflects_for() {
+            let reflectors = self.bgp.reflectors().iter();
+            let names = reflectors.map(|reflector| reflector.name.clone());
+            return Some((place(zone.clone(), Hearing::Sessions), names.collect()));
+        }
+        let speaks = self.bgp.handle().borrow().is_some();
+        let zone = part::without_bgp(&self.cluster, &self.me).filter(|_| !speaks)?;
+        let labelled = part::labelled(&self.cluster, &zone);
+        let names: Vec<NodeName> = labelled.map(|node| node.name.clone()).collect();
+        let ours = names.contains(&self.me);
+        ours.then(|| (place(zone, Hearing::None), names))
     }
 
     fn begin_custody(&self, place: Place, told: Told) -> Running {
@@ -280,6 +306,9 @@ impl<S: Store> Custodian<S> {
 
     /// What is heard of a node by BGP, through any block of its.
     async fn paths(&self, node: &NodeName, cluster: &Cluster) -> Paths {
+        if self.place.hearing == Hearing::None {
+            return Paths::None;
+        }
         // Whoever has not come back by then is not taken for restarting any more (RFC 4724).
         let restart = cluster.config().graceful_restart.restart_seconds;
         let restart = Duration::from_secs(restart.into());

@@ -137,6 +137,12 @@ fn asn(
     }
 }
 
+/// The zone of node `me`, where it is known to have no AS: BGP is not spoken in it.
+pub fn without_bgp(cluster: &Cluster, me: &NodeName) -> Option<Zone> {
+    let (_, zone) = cluster.synced(me).ok()?;
+    (!cluster.config().zones.contains_key(&zone)).then_some(zone)
+}
+
 /// The Nodes that are labelled as reflectors of a zone.
 pub fn labelled<'a>(cluster: &'a Cluster, zone: &'a Zone) -> impl Iterator<Item = &'a Node> {
     let label = cluster.config().zone_label;
