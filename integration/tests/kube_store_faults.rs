@@ -10,7 +10,7 @@ mod kube_store_world;
 
 use gingham_agent::objects::Kind;
 use gingham_integration::eventually;
-use gingham_integration::kubernetes::{Api, Reach};
+use gingham_integration::kubernetes::{Api, Reach, Relay};
 use gingham_model::Block;
 use kube_store_world::proxy::{Fault, Proxy};
 use kube_store_world::{PATIENCE, Reader, api, block, object, shared, store};
@@ -269,8 +269,8 @@ fn a_block_that_leaves_the_zone_and_is_ours_stays() {
     world.converges();
 }
 
-#[test]
-fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
+/// A reader that knows one block, with a relay before the API server.
+fn relayed() -> (Api, Relay, Reader) {
     let api = api();
     let relay = api.new_relay().unwrap();
     let held = block("z1", (1, 1), "other");
@@ -280,9 +280,10 @@ fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
     let reader = Reader::start(store(&config.unwrap(), "w1"), "w1", &[held]);
     reader.stand_in("z1");
     reader.converges(&api, "z1");
-    relay.set(Reach::Cut);
-    sleep(Duration::from_secs(4));
-    assert_eq!(reader.state(Kind::Block), Some(Ok(())));
+    (api, relay, reader)
+}
+
+fn wait_for_loss(reader: &Reader) {
     eventually("the loss is told", PATIENCE, || {
         match reader.state(Kind::Block) {
             Some(Err(_)) => Ok(()),
@@ -290,6 +291,15 @@ fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
         }
     })
     .unwrap();
+}
+
+#[test]
+fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
+    let (api, relay, reader) = relayed();
+    relay.set(Reach::Cut);
+    sleep(Duration::from_secs(4));
+    assert_eq!(reader.state(Kind::Block), Some(Ok(())));
+    wait_for_loss(&reader);
     api.create(&object(&block("z1", (1, 2), "other"))).unwrap();
     relay.set(Reach::Open);
     reader.converges(&api, "z1");
@@ -298,29 +308,17 @@ fn a_silent_break_of_seconds_is_not_told_and_a_cut_of_longer_is() {
 /// Its kernel goes on answering, so that only a question to the server itself finds it out; bookmarks,
 /// which would come once a minute, are waited for longer than this test does.
 #[test]
-fn what_is_watched_shares_one_connection_and_a_server_that_hangs_is_found_out() {
-    let api = api();
-    let relay = api.new_relay().unwrap();
-    let held = block("z1", (1, 1), "other");
-    api.create(&object(&held)).unwrap();
-    let url = format!("https://{}", relay.address());
-    let config = api.kubeconfig("relayed", &url, "the-lab-is-its-own-administrator");
-    let reader = Reader::start(store(&config.unwrap(), "w1"), "w1", &[held]);
-    reader.stand_in("z1");
-    reader.converges(&api, "z1");
-    eventually("one connection", PATIENCE, || match relay.connections() {
-        1 => Ok(()),
+fn what_is_watched_shares_a_connection_and_a_server_that_hangs_is_found_out() {
+    let (api, relay, reader) = relayed();
+    // Two that begin at the same moment may each open one: that the first will be HTTP/2 and can be
+    // shared is only known once it stands.
+    eventually("one connection or two", PATIENCE, || match relay.connections() {
+        1 | 2 => Ok(()),
         several => anyhow::bail!("{several} connections"),
     })
     .unwrap();
     relay.set(Reach::Silent);
-    eventually("the loss is told", PATIENCE, || {
-        match reader.state(Kind::Block) {
-            Some(Err(_)) => Ok(()),
-            other => anyhow::bail!("{other:?}"),
-        }
-    })
-    .unwrap();
+    wait_for_loss(&reader);
     relay.set(Reach::Open);
     reader.converges(&api, "z1");
 }
