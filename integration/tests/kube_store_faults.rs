@@ -312,9 +312,11 @@ fn what_is_watched_shares_a_connection_and_a_server_that_hangs_is_found_out() {
     let (api, relay, reader) = relayed();
     // Two that begin at the same moment may each open one: that the first will be HTTP/2 and can be
     // shared is only known once it stands.
-    eventually("one connection or two", PATIENCE, || match relay.connections() {
-        1 | 2 => Ok(()),
-        several => anyhow::bail!("{several} connections"),
+    eventually("one connection or two", PATIENCE, || {
+        match relay.connections() {
+            1 | 2 => Ok(()),
+            several => anyhow::bail!("{several} connections"),
+        }
     })
     .unwrap();
     relay.set(Reach::Silent);
