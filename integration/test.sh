@@ -12,9 +12,7 @@ export GINGHAM_TOOLS
 cd "$root"
 "$root/integration/build.sh"
 say "tests"
-# All examples are built before the first test runs, the speaker of crates/bgp among them: the tests
-# take it from where it is newest, which is then the debug build of this very run.
-cargo test --workspace --locked --no-fail-fast
+"$root/integration/groups.sh"
 say "how long the lease store is locked (a figure, not a test)"
 cargo bench --quiet --locked -p gingham-ipam --bench store
 say "timing of ADD and DEL (a figure, not a test)"
