@@ -1,12 +1,9 @@
 //! `CNI_ARGS`: `KEY=VALUE;KEY=VALUE`, by which Kubernetes runtimes say which pod it is.
 
-use crate::document::excerpt;
+use crate::Error;
+use crate::Wanted;
 use crate::environment::{ARGS, invalid};
-use crate::{Code, Error};
 use std::fmt;
-
-/// Why a wanted address is refused, wherever it is wanted.
-pub(crate) const ON_REQUEST: &str = "an address on request is not supported";
 
 /// The pod behind a container. A description for people: nothing is kept under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,27 +34,22 @@ struct Args<'a> {
     unknown: Vec<&'a str>,
 }
 
-/// The pod that `CNI_ARGS` names; `None` without both namespace and name.
+/// The pod that `CNI_ARGS` names, `None` without both namespace and name; and what it asks for.
 ///
 /// # Errors
-/// [`Code::InvalidEnvironment`] for a pair without exactly one `=` or a key that nobody knows and
-/// that `IgnoreUnknown` does not excuse; [`Code::UnsupportedField`] for a wanted address.
-pub(crate) fn pod(text: &str) -> Result<Option<Pod>, Error> {
+/// [`Code::InvalidEnvironment`](crate::Code::InvalidEnvironment) for a pair without exactly one `=`, a
+/// key that nobody knows and that `IgnoreUnknown` does not excuse, and an address that is none.
+pub(crate) fn read(text: &str) -> Result<(Option<Pod>, Wanted), Error> {
     let args = split(text)?;
     args.refuse_unknown()?;
-    for (key, value) in [("IP", args.ip), ("MAC", args.mac)] {
-        if !value.is_empty() {
-            let value = excerpt(value);
-            let msg = format!("{ARGS} {key} {value:?}: {ON_REQUEST}");
-            return Err(Error::new(Code::UnsupportedField, msg));
-        }
-    }
+    let wanted = Wanted::of_args(args.ip, args.mac)?;
     let present = !args.namespace.is_empty() && !args.name.is_empty();
-    Ok(present.then(|| Pod {
+    let pod = present.then(|| Pod {
         namespace: args.namespace.to_owned(),
         name: args.name.to_owned(),
         uid: Some(args.uid.to_owned()).filter(|uid| !uid.is_empty()),
-    }))
+    });
+    Ok((pod, wanted))
 }
 
 /// Sorts the pairs by key. Empty ones are passed over: runtimes join lists with `;`.
@@ -117,7 +109,7 @@ mod tests {
     fn runtimes_name_the_pod_in_any_order() {
         let text = "K8S_POD_UID=u1;IgnoreUnknown=1;K8S_POD_NAME=web-0;NEW=x;\
                     K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_NAMESPACE=shop;";
-        let pod = pod(text).unwrap().unwrap();
+        let pod = read(text).unwrap().0.unwrap();
         assert_eq!(pod.to_string(), "shop/web-0");
         assert_eq!(pod.uid.as_deref(), Some("u1"));
     }
@@ -131,7 +123,7 @@ mod tests {
             "K8S_POD_NAME=;K8S_POD_NAMESPACE=shop",
             "IP=;MAC=",
         ] {
-            assert_eq!(pod(text), Ok(None), "{text:?}");
+            assert_eq!(read(text), Ok((None, Wanted::default())), "{text:?}");
         }
     }
 
@@ -140,38 +132,32 @@ mod tests {
         let cases = [
             (
                 "FOO",
-                4,
                 r#"CNI_ARGS "FOO": must be KEY=VALUE, with exactly one '='"#,
             ),
             (
                 "IP=10.0.0.1=2",
-                4,
                 r#"CNI_ARGS "IP=10.0.0.1=2": must be KEY=VALUE, with exactly one '='"#,
             ),
             (
                 "FOO=1;IgnoreUnknown=false;BAR=2",
-                4,
                 r#"CNI_ARGS "FOO, BAR": unknown key; IgnoreUnknown=1 would excuse it"#,
             ),
             (
                 "IgnoreUnknown=maybe",
-                4,
                 r#"CNI_ARGS IgnoreUnknown "maybe": must be 1, 0, true or false"#,
             ),
             (
-                "IgnoreUnknown=1;IP=10.64.3.9",
-                2,
-                r#"CNI_ARGS IP "10.64.3.9": an address on request is not supported"#,
+                "IgnoreUnknown=1;IP=10.64.3",
+                r#"CNI_ARGS IP "10.64.3": must be an IP address"#,
             ),
             (
-                "MAC=02:00:00:00:00:01",
-                2,
-                r#"CNI_ARGS MAC "02:00:00:00:00:01": an address on request is not supported"#,
+                "MAC=ff:ff:ff:ff:ff:ff",
+                r#"CNI_ARGS MAC "ff:ff:ff:ff:ff:ff": must be a MAC address of one interface, such as 02:00:00:00:00:02"#,
             ),
         ];
-        for (text, code, msg) in cases {
-            let error = pod(text).unwrap_err();
-            assert_eq!((error.code.number(), error.msg.as_str()), (code, msg));
+        for (text, msg) in cases {
+            let error = read(text).unwrap_err();
+            assert_eq!((error.code.number(), error.msg.as_str()), (4, msg));
         }
     }
 }

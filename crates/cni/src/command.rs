@@ -1,4 +1,4 @@
-//! The verbs of the specification that this plugin has.
+//! The verbs of the specification.
 
 use crate::{Code, Error, Version};
 use std::fmt;
@@ -10,6 +10,10 @@ pub enum Command {
     Add,
     /// Detach it, as often as it is asked.
     Del,
+    /// Say whether a container is attached as ADD has left it.
+    Check,
+    /// Detach what the runtime does not know any more.
+    Gc,
     /// Say whether an ADD could succeed now.
     Status,
     /// Say which versions of the specification we speak.
@@ -17,10 +21,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// Every verb this plugin has.
-    pub const ALL: [Command; 4] = [
+    /// Every verb.
+    pub const ALL: [Command; 6] = [
         Command::Add,
         Command::Del,
+        Command::Check,
+        Command::Gc,
         Command::Status,
         Command::Version,
     ];
@@ -30,16 +36,20 @@ impl Command {
         match self {
             Command::Add => "ADD",
             Command::Del => "DEL",
+            Command::Check => "CHECK",
+            Command::Gc => "GC",
             Command::Status => "STATUS",
             Command::Version => "VERSION",
         }
     }
 
-    /// The oldest version of the specification, of those we speak, that has this verb.
+    /// The oldest version of the specification that has this verb. VERSION, which came with 0.2.0,
+    /// asks for no version.
     const fn since(self) -> Version {
         match self {
-            Command::Add | Command::Del | Command::Version => Version::V1_0_0,
-            Command::Status => Version::V1_1_0,
+            Command::Add | Command::Del | Command::Version => Version::V0_1_0,
+            Command::Check => Version::V0_4_0,
+            Command::Gc | Command::Status => Version::V1_1_0,
         }
     }
 

@@ -31,7 +31,7 @@ pub enum LogLevel {
 /// A DEL is refused only over keys it cannot do without (`cniVersion`, `name`, `type`, `runDir`);
 /// every other one that breaks its rule counts as absent there, because a typing error in the
 /// configuration of today must not hold yesterday's pods.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conf {
     /// `cniVersion`: the version to answer in.
     pub version: Version,
@@ -54,12 +54,9 @@ pub struct Conf {
     pub disable_gc: bool,
     /// `statusOnExhaustion`: STATUS fails when no address is left.
     pub status_on_exhaustion: bool,
-    /// `proxyArp`: the host end answers ARP for every address.
+    /// `proxyArp`: the host end answers ARP for every address, for virtual machines behind the pod's
+    /// interface.
     pub proxy_arp: bool,
-    /// `runtimeConfig`: what the runtime adds for declared capabilities; [`Value::Null`] if absent.
-    pub runtime_config: Value,
-    /// `prevResult`: what the plugin before us in the chain, or our own ADD, has answered.
-    pub prev_result: Option<Value>,
 }
 
 impl Conf {
@@ -95,8 +92,6 @@ impl Conf {
             disable_gc: want.switch("disableGC")?,
             status_on_exhaustion: want.switch("statusOnExhaustion")?,
             proxy_arp: want.switch("proxyArp")?,
-            runtime_config: need.value("runtimeConfig").cloned().unwrap_or_default(),
-            prev_result: need.value("prevResult").cloned(),
         })
     }
 }
@@ -127,7 +122,8 @@ impl Wrong {
     fn when(command: Command) -> Self {
         match command {
             Command::Del => Wrong::Absent,
-            Command::Add | Command::Status | Command::Version => Wrong::Refused,
+            // A GC above all: of what `disableGC` was to keep from it nothing would be left.
+            _ => Wrong::Refused,
         }
     }
 }

@@ -33,7 +33,7 @@ impl Environment {
     /// no runtime but a person has started the plugin.
     ///
     /// # Errors
-    /// [`Code::InvalidEnvironment`] for a verb this plugin does not have.
+    /// [`Code::InvalidEnvironment`] for a verb that is none.
     pub fn command(&self) -> Result<Option<Command>, Error> {
         let Some(text) = self.text(COMMAND)? else {
             return Ok(None);
@@ -41,7 +41,7 @@ impl Environment {
         let known = Command::ALL.into_iter().find(|c| c.as_str() == text);
         known.map(Some).ok_or_else(|| {
             let verbs = Command::ALL.map(Command::as_str).join(", ");
-            invalid(COMMAND, text, &format!("this plugin has {verbs}"))
+            invalid(COMMAND, text, &format!("must be one of {verbs}"))
         })
     }
 

@@ -35,6 +35,12 @@ pub enum Code {
     AlreadyAttached = 100,
     /// Ours. ADD: the node's blocks have no free address.
     Exhausted = 101,
+    /// Ours. ADD: the address, pool or MAC address that is asked for cannot be given here.
+    RequestRefused = 102,
+    /// Ours. CHECK: the kernel or the leases have not what ADD made.
+    Differs = 103,
+    /// Ours. GC: some of what is stale could not be removed.
+    Incomplete = 104,
     /// A fault of the plugin itself. Only the reference library defines this one.
     Internal = 999,
 }
@@ -173,6 +179,9 @@ mod tests {
             (Code::LimitedConnectivity, 51),
             (Code::AlreadyAttached, 100),
             (Code::Exhausted, 101),
+            (Code::RequestRefused, 102),
+            (Code::Differs, 103),
+            (Code::Incomplete, 104),
             (Code::Internal, 999),
         ];
         for (code, number) in numbers {

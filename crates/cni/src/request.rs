@@ -1,13 +1,14 @@
 //! From environment and stdin to a request that is complete and valid for its verb.
 
-use crate::args::{self, ON_REQUEST};
+use crate::args;
 use crate::document::excerpt;
 use crate::environment::{ARGS, CONTAINER_ID, IFNAME, NETNS, NETNS_OVERRIDE};
 use crate::{
-    Attachment, Code, Command, Conf, Environment, Error, NameError, NetworkName, Pod, Version,
-    VersionReply,
+    AddResult, Attachment, Code, Command, Conf, Environment, Error, NameError, NetworkName, Pod,
+    Version, VersionReply, Wanted,
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 #[cfg(test)]
@@ -16,12 +17,16 @@ mod laws;
 mod tests;
 
 /// What the runtime asks for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// ADD: answer with [`AddResult::to_json`](crate::AddResult::to_json).
+    /// ADD: answer with [`AddResult::to_json`].
     Add(Add),
     /// DEL: answer with nothing.
     Del(Del),
+    /// CHECK: answer with nothing, or with [`Code::Differs`].
+    Check(Check),
+    /// GC: answer with nothing, or with [`Code::Incomplete`].
+    Gc(Gc),
     /// STATUS: answer with nothing, or with [`Code::NotAvailable`].
     Status(Status),
     /// VERSION: the answer itself.
@@ -29,9 +34,9 @@ pub enum Request {
 }
 
 /// Attach a container.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Add {
-    /// The network configuration; without `prevResult`.
+    /// The network configuration.
     pub conf: Conf,
     /// The key of the attachment.
     pub attachment: Attachment,
@@ -42,12 +47,17 @@ pub struct Add {
     pub netns_override: bool,
     /// The pod, if the runtime names it.
     pub pod: Option<Pod>,
+    /// What is asked for by name.
+    pub wanted: Wanted,
+    /// `prevResult`: what the plugins before us in the chain have made.
+    pub prev: Option<AddResult>,
 }
 
 /// Detach a container. It may never have been attached, or be detached already.
 ///
-/// `CNI_ARGS` is not looked at: what it describes is not needed, so it must not stop a removal.
-#[derive(Clone, Debug, PartialEq)]
+/// `CNI_ARGS` and `prevResult` are not looked at: what they describe is not needed, so it must not stop
+/// a removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Del {
     /// The network configuration of today.
     pub conf: Conf,
@@ -58,29 +68,39 @@ pub struct Del {
     pub netns: Option<PathBuf>,
 }
 
+/// Say whether a container is attached as ADD has left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The network configuration.
+    pub conf: Conf,
+    /// The key of the attachment.
+    pub attachment: Attachment,
+    /// Path of the container's network namespace.
+    pub netns: String,
+    /// Whether that namespace may be the plugin's own (`CNI_NETNS_OVERRIDE`).
+    pub netns_override: bool,
+    /// `prevResult`: what the last plugin of the chain has answered to ADD.
+    pub prev: AddResult,
+}
+
+/// Detach every container that is not valid any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gc {
+    /// The network configuration.
+    pub conf: Conf,
+    /// The attachments of this network which the runtime knows.
+    pub valid: BTreeSet<Attachment>,
+}
+
 /// Say whether an ADD could succeed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The network configuration.
     pub conf: Conf,
 }
 
-/// Keys that mean something which we would not do, as JSON pointers, and why not. Passing over
-/// them would give the pod another network than the one it was promised.
-const UNSUPPORTED: [(&str, &str); 6] = [
-    (
-        "/ipam",
-        "not supported: gingham gives out the addresses of the node's blocks itself",
-    ),
-    (
-        "/prevResult",
-        "not supported: gingham must be the first plugin of a chain",
-    ),
-    ("/runtimeConfig/ips", ON_REQUEST),
-    ("/runtimeConfig/mac", ON_REQUEST),
-    ("/args/cni/ips", ON_REQUEST),
-    ("/args/cni/mac", ON_REQUEST),
-];
+/// The list of a GC: as the specification calls it, and as the reference library does besides.
+const VALID: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 
 impl Request {
     /// Reads a request: `command` is [`Environment::command`], `stdin` all of stdin up to its end.
@@ -91,13 +111,15 @@ impl Request {
     ///
     /// # Errors
     /// [`Code::Decode`], [`Code::InvalidNetworkConfig`], [`Code::IncompatibleVersion`],
-    /// [`Code::UnsupportedField`] or [`Code::InvalidEnvironment`]; the message names the key or
-    /// variable and its value.
+    /// [`Code::UnsupportedField`], [`Code::InvalidEnvironment`] or [`Code::RequestRefused`]; the message
+    /// names the key or variable and its value.
     pub fn parse(command: Command, env: &Environment, stdin: &[u8]) -> Result<Self, Error> {
         let conf = decode(command, stdin)?;
         let request = match command {
             Command::Add => add(env, &conf).map(Request::Add),
             Command::Del => del(env, &conf).map(Request::Del),
+            Command::Check => check(env, &conf).map(Request::Check),
+            Command::Gc => gc(&conf).map(Request::Gc),
             Command::Status => status(&conf).map(Request::Status),
             Command::Version => VersionReply::for_conf(&conf).map(Request::Version),
         };
@@ -109,6 +131,8 @@ impl Request {
         match self {
             Request::Add(add) => add.conf.version,
             Request::Del(del) => del.conf.version,
+            Request::Check(check) => check.conf.version,
+            Request::Gc(gc) => gc.conf.version,
             Request::Status(status) => status.conf.version,
             Request::Version(_) => Version::NEWEST,
         }
@@ -136,17 +160,83 @@ fn decode(command: Command, stdin: &[u8]) -> Result<Value, Error> {
 
 fn add(env: &Environment, conf: &Value) -> Result<Add, Error> {
     let checked = Conf::read(conf, Command::Add)?;
-    refuse_unsupported(conf)?;
+    refuse_ipam(conf)?;
+    let prev = AddResult::of_conf(conf)?;
+    let sandbox = sandbox(env, Command::Add, &checked.name)?;
+    let (pod, wanted) = args::read(env.text(ARGS)?.unwrap_or_default())?;
+    Ok(Add {
+        conf: checked,
+        attachment: sandbox.attachment,
+        netns: sandbox.netns,
+        netns_override: env.is_on(NETNS_OVERRIDE),
+        pod,
+        wanted: wanted.with_conf(conf)?,
+        prev,
+    })
+}
+
+fn check(env: &Environment, conf: &Value) -> Result<Check, Error> {
+    let checked = Conf::read(conf, Command::Check)?;
+    let prev = AddResult::of_conf(conf)?.ok_or_else(|| {
+        let msg = "prevResult: required for CHECK, but absent";
+        Error::new(Code::InvalidNetworkConfig, msg)
+    })?;
+    let sandbox = sandbox(env, Command::Check, &checked.name)?;
+    Ok(Check {
+        conf: checked,
+        attachment: sandbox.attachment,
+        netns: sandbox.netns,
+        netns_override: env.is_on(NETNS_OVERRIDE),
+        prev,
+    })
+}
+
+struct Sandbox {
+    attachment: Attachment,
+    netns: String,
+}
+
+fn sandbox(env: &Environment, command: Command, name: &NetworkName) -> Result<Sandbox, Error> {
     let given = (env.text(CONTAINER_ID)?, env.text(IFNAME)?, env.text(NETNS)?);
     let (Some(id), Some(ifname), Some(netns)) = given else {
-        return Err(env.missing(Command::Add, &[CONTAINER_ID, IFNAME, NETNS]));
+        return Err(env.missing(command, &[CONTAINER_ID, IFNAME, NETNS]));
     };
-    Ok(Add {
-        attachment: attachment(&checked.name, id, ifname)?,
-        conf: checked,
+    Ok(Sandbox {
+        attachment: attachment(name, id, ifname)?,
         netns: netns.to_owned(),
-        netns_override: env.is_on(NETNS_OVERRIDE),
-        pod: args::pod(env.text(ARGS)?.unwrap_or_default())?,
+    })
+}
+
+/// Without a list nothing is valid: the library writes `null` for a network without pods, and no key at
+/// all when it is called without a list. Of two lists what either knows is valid.
+fn gc(conf: &Value) -> Result<Gc, Error> {
+    let checked = Conf::read(conf, Command::Gc)?;
+    let mut valid = BTreeSet::new();
+    for key in VALID {
+        let Some(value) = conf.get(key).filter(|value| !value.is_null()) else {
+            continue;
+        };
+        let malformed = |value: &Value, rule: &str| Error::field(key, value, rule);
+        let list = value.as_array();
+        for item in list.ok_or_else(|| malformed(value, "must be a list"))? {
+            let name = |field| item.get(field).and_then(Value::as_str);
+            let (Some(id), Some(ifname)) = (name("containerID"), name("ifname")) else {
+                return Err(malformed(item, "must have containerID and ifname"));
+            };
+            valid.insert(Attachment {
+                network: checked.name.clone(),
+                container_id: id
+                    .parse()
+                    .map_err(|e: NameError| malformed(item, &format!("containerID {e}")))?,
+                ifname: ifname
+                    .parse()
+                    .map_err(|e: NameError| malformed(item, &format!("ifname {e}")))?,
+            });
+        }
+    }
+    Ok(Gc {
+        conf: checked,
+        valid,
     })
 }
 
@@ -165,7 +255,7 @@ fn del(env: &Environment, conf: &Value) -> Result<Del, Error> {
 /// What would refuse every ADD makes the network unavailable, so STATUS refuses it too.
 fn status(conf: &Value) -> Result<Status, Error> {
     let checked = Conf::read(conf, Command::Status)?;
-    refuse_unsupported(conf)?;
+    refuse_ipam(conf)?;
     Ok(Status { conf: checked })
 }
 
@@ -181,15 +271,13 @@ fn misnamed(variable: &str, error: NameError) -> Error {
     Error::new(Code::InvalidEnvironment, format!("{variable} {error}"))
 }
 
-fn refuse_unsupported(conf: &Value) -> Result<(), Error> {
-    for (pointer, why) in UNSUPPORTED {
-        let Some(value) = conf.pointer(pointer).filter(|value| !is_empty(value)) else {
-            continue;
-        };
-        let key = pointer.trim_start_matches('/').replace('/', ".");
-        return Err(Error::unsupported(&key, value, why));
+/// Passing over it would give the pod other addresses than it was promised.
+fn refuse_ipam(conf: &Value) -> Result<(), Error> {
+    let why = "not supported: gingham gives out the addresses of the node's blocks itself";
+    match conf.get("ipam").filter(|value| !is_empty(value)) {
+        Some(value) => Err(Error::unsupported("ipam", value, why)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn is_empty(value: &Value) -> bool {

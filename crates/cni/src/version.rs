@@ -9,18 +9,37 @@ use std::fmt;
 /// The key of a network configuration that states its version.
 const KEY: &str = "cniVersion";
 
-/// A version of the CNI specification that this plugin speaks, older ones first.
+/// A version of the CNI specification, older ones first. This plugin speaks all there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// 1.0.0: ADD, DEL, CHECK, VERSION.
+    /// 0.1.0: ADD, DEL. What a configuration without `cniVersion` means.
+    V0_1_0,
+    /// 0.2.0: adds VERSION.
+    V0_2_0,
+    /// 0.3.0: adds lists of plugins and `prevResult`; a result may have several interfaces and
+    /// addresses of a family.
+    V0_3_0,
+    /// 0.3.1: the same result.
+    V0_3_1,
+    /// 0.4.0: adds CHECK.
+    V0_4_0,
+    /// 1.0.0: an address does not say its family any more.
     V1_0_0,
     /// 1.1.0: adds GC and STATUS, an interface's MTU and more attributes of routes.
     V1_1_0,
 }
 
 impl Version {
-    /// Every version we speak, older ones first.
-    pub const ALL: [Version; 2] = [Version::V1_0_0, Version::V1_1_0];
+    /// Every version, older ones first.
+    pub const ALL: [Version; 7] = [
+        Version::V0_1_0,
+        Version::V0_2_0,
+        Version::V0_3_0,
+        Version::V0_3_1,
+        Version::V0_4_0,
+        Version::V1_0_0,
+        Version::V1_1_0,
+    ];
 
     /// The version of a document of ours when the configuration's is not known.
     pub const NEWEST: Version = Version::V1_1_0;
@@ -28,43 +47,45 @@ impl Version {
     /// As `cniVersion` spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Version::V0_1_0 => "0.1.0",
+            Version::V0_2_0 => "0.2.0",
+            Version::V0_3_0 => "0.3.0",
+            Version::V0_3_1 => "0.3.1",
+            Version::V0_4_0 => "0.4.0",
             Version::V1_0_0 => "1.0.0",
             Version::V1_1_0 => "1.1.0",
         }
     }
 
-    /// The version that a configuration states, if we speak it. Versions are compared as text:
-    /// "1.1" is none.
-    pub(crate) fn stated(conf: &Value) -> Option<Version> {
-        let text = conf.get(KEY)?.as_str()?;
+    /// The version that a document states, if we speak it; 0.1.0 if it states none. Versions are
+    /// compared as text: "1.1" is none.
+    pub(crate) fn stated(document: &Value) -> Option<Version> {
+        let text = text_of(document).ok()?.unwrap_or(OLDEST.as_str());
         Version::ALL.into_iter().find(|v| v.as_str() == text)
     }
 
     /// The version of a configuration that we are to act upon.
     ///
     /// # Errors
-    /// [`Code::IncompatibleVersion`] for one that we do not speak, which includes none at all: the
-    /// specification reads an absent `cniVersion` as 0.1.0.
+    /// [`Code::IncompatibleVersion`] for one that we do not speak.
     pub(crate) fn required(conf: &Value) -> Result<Version, Error> {
-        if let Some(version) = Version::stated(conf) {
-            return Ok(version);
-        }
-        let stated = match text_of(conf)? {
-            Some(other) => format!("{KEY} {:?}", excerpt(other)),
-            None => format!("{KEY} is absent, which means \"0.1.0\""),
-        };
-        Err(Error::new(
-            Code::IncompatibleVersion,
-            format!("{stated}: this plugin speaks {}", spoken().join(" and ")),
-        ))
+        let text = text_of(conf)?.unwrap_or(OLDEST.as_str());
+        Version::stated(conf).ok_or_else(|| {
+            let (text, spoken) = (excerpt(text), spoken().join(", "));
+            let msg = format!("{KEY} {text:?}: this plugin speaks {spoken}");
+            Error::new(Code::IncompatibleVersion, msg)
+        })
     }
 }
 
-/// `cniVersion` as it stands; `None` when absent.
-fn text_of(conf: &Value) -> Result<Option<&str>, Error> {
-    match conf.get(KEY) {
+/// What a document without a version has: nothing said so before 0.2.0.
+const OLDEST: Version = Version::V0_1_0;
+
+/// `cniVersion` as it stands; `None` when absent or empty.
+fn text_of(document: &Value) -> Result<Option<&str>, Error> {
+    match document.get(KEY) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(other) => Err(Error::field(
             KEY,
             other,

@@ -38,8 +38,6 @@ fn absent_keys_have_defaults_and_unknown_ones_no_effect() {
         disable_gc: false,
         status_on_exhaustion: false,
         proxy_arp: false,
-        runtime_config: Value::Null,
-        prev_result: None,
     };
     assert_eq!(conf, want);
 }
@@ -64,8 +62,6 @@ fn every_key_is_read() {
         disable_gc: true,
         status_on_exhaustion: true,
         proxy_arp: true,
-        runtime_config: json!({"portMappings": []}),
-        prev_result: Some(json!({"ips": []})),
     };
     assert_eq!(conf, Ok(want));
 }
@@ -136,14 +132,21 @@ fn a_required_key_is_missed_by_name() {
 }
 
 #[test]
-fn only_versions_that_we_speak_are_taken() {
-    for (stated, begin) in [
-        (json!(null), r#"cniVersion is absent, which means "0.1.0""#),
-        (json!("0.4.0"), r#"cniVersion "0.4.0""#),
-        (json!("1.1"), r#"cniVersion "1.1""#),
-    ] {
-        let want = format!("{begin}: this plugin speaks 1.0.0 and 1.1.0");
-        let got = refusal(json!({ "cniVersion": stated }));
+fn every_version_is_spoken_and_no_other() {
+    for version in Version::ALL {
+        let conf = read(json!({ "cniVersion": version })).unwrap();
+        assert_eq!(conf.version, version);
+    }
+    for oldest in [json!(null), json!("")] {
+        assert_eq!(
+            read(json!({ "cniVersion": oldest })).unwrap().version,
+            Version::V0_1_0
+        );
+    }
+    for other in ["1.1", "1.2.0", "0.3.2", "v1.0.0"] {
+        let spoken = "0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0";
+        let want = format!("cniVersion {other:?}: this plugin speaks {spoken}");
+        let got = refusal(json!({ "cniVersion": other }));
         assert_eq!(got, (Code::IncompatibleVersion, want));
     }
 }
@@ -153,7 +156,7 @@ fn a_del_is_refused_only_over_what_it_cannot_do_without() {
     let read = |keys| Conf::read(&conf_with(keys), Command::Del);
     for keys in [
         json!({"name": ""}),
-        json!({"cniVersion": "0.4.0"}),
+        json!({"cniVersion": "0.4.1"}),
         json!({"type": 1}),
         json!({"runDir": "relative"}),
     ] {

@@ -27,7 +27,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("cni|ips|mac|[a-z]{0,4}", inner, 0..4)
+            proptest::collection::btree_map("cni|ips|mac|IPs|interfaces|routes|ip4|address|dst|containerID|ifname|gingham.dev/ipv4|io.kubernetes.cri.pod-annotations|[a-z]{0,4}", inner, 0..4)
                 .prop_map(|keys| Value::Object(keys.into_iter().collect())),
         ]
     })
@@ -51,6 +51,8 @@ fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
         "prevResult",
         "runtimeConfig",
         "args",
+        "cni.dev/valid-attachments",
+        "cni.dev/attachments",
     ]);
     proptest::collection::btree_map(key, any_value(), 0..3)
         .prop_map(|keys| conf_with(json!(keys)).to_string().into_bytes())

@@ -63,48 +63,102 @@ fn an_add_has_all_it_needs() {
 }
 
 #[test]
-fn what_would_be_promised_but_not_done_is_refused() {
-    let ipam = "not supported: gingham gives out the addresses of the node's blocks itself";
-    let chain = "not supported: gingham must be the first plugin of a chain";
-    let request = "an address on request is not supported";
-    let (ips, mac) = (json!(["10.64.3.9"]), json!("02:00:00:00:00:01"));
+fn an_ipam_of_another_plugin_is_refused() {
     let host_local = json!({"type": "host-local"});
-    let previous = json!({"cniVersion": "1.1.0"});
-    let cases = [
-        (
-            json!({"ipam": host_local}),
-            format!("ipam {host_local}: {ipam}"),
-        ),
-        (
-            json!({"prevResult": previous}),
-            format!("prevResult {previous}: {chain}"),
-        ),
-        (
-            json!({"runtimeConfig": {"ips": ips}}),
-            format!("runtimeConfig.ips {ips}: {request}"),
-        ),
-        (
-            json!({"runtimeConfig": {"mac": mac}}),
-            format!("runtimeConfig.mac {mac}: {request}"),
-        ),
-        (
-            json!({"args": {"cni": {"ips": ips}}}),
-            format!("args.cni.ips {ips}: {request}"),
-        ),
-        (
-            json!({"args": {"cni": {"mac": mac}}}),
-            format!("args.cni.mac {mac}: {request}"),
-        ),
-    ];
-    for (keys, msg) in cases {
-        assert_eq!(refusal(&pod_with(&[]), keys.clone()), (2, msg));
-        del(&pod_with(&[]), keys);
-    }
+    let why = "not supported: gingham gives out the addresses of the node's blocks itself";
+    let msg = format!("ipam {host_local}: {why}");
+    assert_eq!(
+        refusal(&pod_with(&[]), json!({"ipam": host_local})),
+        (2, msg)
+    );
+    del(&pod_with(&[]), json!({"ipam": host_local}));
     let empty = json!({
         "ipam": {}, "prevResult": null, "runtimeConfig": {"ips": [], "mac": ""},
         "args": {"cni": {"ips": null}},
     });
-    add(&pod_with(&[]), empty);
+    let add = add(&pod_with(&[]), empty);
+    assert_eq!((add.wanted, add.prev), (Wanted::default(), None));
+}
+
+#[test]
+fn what_the_plugins_before_have_made_is_read() {
+    let prev = json!({"cniVersion": "0.2.0", "ip4": {"ip": "192.0.2.7/24"}});
+    let add = add(&pod_with(&[]), json!({"prevResult": prev}));
+    assert_eq!(
+        add.prev.unwrap().ips[0].address,
+        ("192.0.2.7".parse().unwrap(), 24)
+    );
+    let (code, msg) = refusal(&pod_with(&[]), json!({"prevResult": [1]}));
+    assert_eq!(
+        (code, msg.as_str()),
+        (7, "prevResult [1]: must be an object")
+    );
+}
+
+#[test]
+fn a_check_needs_what_an_add_needs_and_its_result() {
+    let check = |keys| parse(Command::Check, &pod_with(&[]), &conf_with(keys));
+    let prev = json!({"ips": [{"address": "10.64.3.5/32"}]});
+    match check(json!({"cniVersion": "0.4.0", "prevResult": prev})) {
+        Ok(Request::Check(check)) => assert_eq!(check.prev.ips.len(), 1),
+        other => panic!("{other:?}"),
+    }
+    let error = check(json!({})).unwrap_err();
+    assert_eq!(
+        (error.code.number(), error.msg.as_str()),
+        (7, "prevResult: required for CHECK, but absent")
+    );
+    let error = check(json!({"cniVersion": "0.3.1"})).unwrap_err();
+    let want = "cniVersion \"0.3.1\": has no CHECK, which came with 0.4.0";
+    assert_eq!((error.code.number(), error.msg.as_str()), (1, want));
+    let keys = conf_with(json!({"prevResult": {}}));
+    let error = parse(Command::Check, &environment(&[]), &keys).unwrap_err();
+    let want = "CNI_CONTAINERID, CNI_IFNAME, CNI_NETNS: required for CHECK, but unset or empty";
+    assert_eq!((error.code.number(), error.msg.as_str()), (4, want));
+}
+
+#[test]
+fn a_gc_knows_what_is_valid() {
+    let gc = |keys| match parse(Command::Gc, &environment(&[]), &conf_with(keys)) {
+        Ok(Request::Gc(gc)) => Ok(gc.valid.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        Err(error) => Err((error.code.number(), error.msg)),
+        other => panic!("{other:?}"),
+    };
+    let (valid, legacy) = ("cni.dev/valid-attachments", "cni.dev/attachments");
+    let item = |id: &str| json!({"containerID": id, "ifname": "eth0"});
+    for nothing in [
+        json!({}),
+        json!({ valid: null }),
+        json!({ valid: [] }),
+        json!({ legacy: null }),
+    ] {
+        assert_eq!(gc(nothing.clone()), Ok(vec![]), "{nothing}");
+    }
+    let one = Ok(vec!["gingham/c1/eth0".to_owned()]);
+    assert_eq!(
+        gc(json!({ valid: [item("c1")], legacy: [item("c1")] })),
+        one
+    );
+    assert_eq!(gc(json!({ valid: null, legacy: [item("c1")] })), one);
+    for (list, msg) in [
+        (json!({}), "cni.dev/valid-attachments {}: must be a list"),
+        (
+            json!(["c1"]),
+            r#"cni.dev/valid-attachments "c1": must have containerID and ifname"#,
+        ),
+        (
+            json!([item("c1"), {"containerID": "c2"}]),
+            r#"cni.dev/valid-attachments {"containerID":"c2"}: must have containerID and ifname"#,
+        ),
+        (
+            json!([item("-")]),
+            r#"cni.dev/valid-attachments {"containerID":"-","ifname":"eth0"}: containerID "-": must be letters, digits, '_', '.' or '-', the first one a letter or digit"#,
+        ),
+    ] {
+        assert_eq!(gc(json!({ valid: list })), Err((7, msg.to_owned())));
+    }
+    assert_eq!(gc(json!({"disableGC": "yes"})).unwrap_err().0, 7);
+    assert_eq!(gc(json!({"cniVersion": "1.0.0"})).unwrap_err().0, 1);
 }
 
 #[test]
@@ -201,7 +255,7 @@ fn stdin_must_be_a_json_object() {
 
 #[test]
 fn an_error_answers_in_the_version_of_the_configuration() {
-    for (stated, answered) in [("1.0.0", "1.0.0"), ("1.1.0", "1.1.0"), ("0.4.0", "1.1.0")] {
+    for (stated, answered) in [("1.0.0", "1.0.0"), ("0.4.0", "0.4.0"), ("9.9.9", "1.1.0")] {
         let conf = conf_with(json!({"cniVersion": stated, "name": "-"}));
         let error = parse(Command::Add, &pod_with(&[]), &conf).unwrap_err();
         let document: Value = serde_json::from_str(&error.to_json()).unwrap();
@@ -216,12 +270,7 @@ fn an_error_answers_in_the_version_of_the_configuration() {
 fn a_del_needs_only_the_key_of_the_attachment() {
     let key = environment(&POD[..2]);
     assert_eq!(del(&key, json!({})).netns, None);
-    assert!(
-        del(&key, json!({"prevResult": {"ips": []}}))
-            .conf
-            .prev_result
-            .is_some()
-    );
+    del(&key, json!({"prevResult": {"ips": "no list"}}));
     del(
         &pod_with(&[("CNI_ARGS", "nonsense")]),
         json!({"mtu": "big"}),
@@ -255,7 +304,8 @@ fn version_echoes_any_version_and_takes_an_empty_stdin() {
             Ok(Request::Version(reply)) => reply.to_json(),
             other => panic!("{other:?}"),
         };
-    let said = |v: &str| format!(r#"{{"cniVersion":"{v}","supportedVersions":["1.0.0","1.1.0"]}}"#);
+    let all = r#"["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]"#;
+    let said = |v: &str| format!(r#"{{"cniVersion":"{v}","supportedVersions":{all}}}"#);
     assert_eq!(reply(""), said("1.1.0"));
     assert_eq!(reply("{}"), said("1.1.0"));
     assert_eq!(reply(r#"{"cniVersion":"0.4.0"}"#), said("0.4.0"));
@@ -270,11 +320,12 @@ fn the_verb_is_known_before_stdin_is_read() {
         let env = environment(&[("CNI_COMMAND", command.as_str())]);
         assert_eq!(env.command(), Ok(Some(command)));
     }
-    for other in ["CHECK", "GC", "add", "ADD "] {
+    for other in ["UPDATE", "add", "ADD "] {
         let error = environment(&[("CNI_COMMAND", other)])
             .command()
             .unwrap_err();
-        let want = format!("CNI_COMMAND {other:?}: this plugin has ADD, DEL, STATUS, VERSION");
+        let want =
+            format!("CNI_COMMAND {other:?}: must be one of ADD, DEL, CHECK, GC, STATUS, VERSION");
         assert_eq!((error.code, error.msg), (Code::InvalidEnvironment, want));
     }
 }
@@ -283,8 +334,7 @@ fn the_verb_is_known_before_stdin_is_read() {
 fn a_mebibyte_on_stdin_is_read_and_not_repeated() {
     let long = "x".repeat(1 << 20);
     let annotations = json!({"io.kubernetes.cri.pod-annotations": {"note": long}});
-    let add = add(&pod_with(&[]), json!({"runtimeConfig": annotations}));
-    assert_eq!(add.conf.runtime_config, annotations);
+    add(&pod_with(&[]), json!({"runtimeConfig": annotations}));
     let (_, msg) = refusal(&pod_with(&[]), json!({"ipam": {"type": long}}));
     assert!(msg.len() < 300, "{}", msg.len());
 }
