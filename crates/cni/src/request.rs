@@ -18,6 +18,7 @@ mod tests;
 
 /// What the runtime asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process serves one of them")]
 pub enum Request {
     /// ADD: answer with [`AddResult::to_json`].
     Add(Add),
