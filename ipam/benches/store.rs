@@ -7,8 +7,8 @@
 )]
 
 use gingham_ipam::{
-    BootId, LeaseError, LeaseKey, LeaseStore, NodeBlock, NodeBlockState, Request, Reservation,
-    Supply, Unknown,
+    BootId, LeaseError, LeaseKey, LeaseStore, NodeBlock, NodeBlockState, Recovered, Repair,
+    Request, Reservation, Supply, Unknown, Wanted, Witness,
 };
 use gingham_model::{Family, MacAddress};
 use std::time::{Duration, Instant};
@@ -47,12 +47,12 @@ fn on(blocks: &[NodeBlock], addresses: usize) -> Vec<Duration> {
         cooldown: 0,
     };
     let reserve = |pod: usize| -> Result<Reservation, LeaseError> {
-        store.update(&boot, DEADLINE, |leases| {
+        store.update(&boot, DEADLINE, &NoPods, |leases| {
             leases.reserve(request(pod), &supply, 0)
         })
     };
     let release = |pod: usize| -> Result<_, LeaseError> {
-        store.update(&boot, DEADLINE, |leases| {
+        store.update(&boot, DEADLINE, &NoPods, |leases| {
             let Request { key, host_if, .. } = request(pod);
             Ok(leases.release(&key, &host_if, 0))
         })
@@ -92,5 +92,17 @@ fn request(pod: usize) -> Request {
         pod: format!("default/pod-{pod}"),
         mac: MacAddress([2, 0x67, 0, 0, 0, 1]),
         host_if: format!("gh{pod:012}"),
+        wanted: Wanted::default(),
     }
+}
+
+/// A kernel without pods.
+struct NoPods;
+
+impl Witness for NoPods {
+    fn attachments(&self) -> Result<Vec<Recovered>, String> {
+        Ok(Vec::new())
+    }
+
+    fn repaired(&self, _: &Repair) {}
 }

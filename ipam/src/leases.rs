@@ -4,15 +4,18 @@
 mod choice;
 mod json;
 mod recovery;
+mod rescue;
 
 use crate::supply::Supply;
-use crate::{BootId, Lease, LeaseKey, LeaseState, StoreError, Unknown, Usage, ring};
+use crate::{BootId, Lease, LeaseKey, LeaseState, NodeBlock, StoreError, Unknown, Usage, ring};
 use choice::Choice;
-use gingham_model::{Family, MacAddress, Prefix};
+use gingham_model::{Family, MacAddress, PoolName, Prefix};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use recovery::Recovered;
+pub use rescue::Rescue;
 
 /// Every lease of one boot.
 ///
@@ -47,6 +50,30 @@ pub struct Request {
     pub mac: MacAddress,
     /// The name of the interface on the host.
     pub host_if: String,
+    /// What it wants by name.
+    pub wanted: Wanted,
+}
+
+/// What an ADD may want by name; mostly nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// This IPv4 address. It is given though it rests: who asks for it means this very one, as a
+    /// pod that comes back under its name does.
+    pub v4: Option<Ipv4Addr>,
+    /// This IPv6 address, in the same way.
+    pub v6: Option<Ipv6Addr>,
+    /// Addresses of this pool's blocks alone.
+    pub pool: Option<PoolName>,
+}
+
+impl Wanted {
+    /// The wanted address of this family.
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(IpAddr::V4),
+            Family::V6 => self.v6.map(IpAddr::V6),
+        }
+    }
 }
 
 /// What an ADD gets: a lease in state Intent.
@@ -74,7 +101,8 @@ pub enum LeaseError {
     /// The attachment exists; this ADD must not harm it.
     #[error("{} already holds addresses, as {} of pod {}", .0.key(), .0.host_if, .0.pod)]
     AlreadyHeld(Box<Lease>),
-    /// All free addresses of a family rest. Trying again helps (CNI error 11).
+    /// All free addresses of a family rest, and none has had the quarter of its rest that must be.
+    /// Trying again helps (CNI error 11).
     #[error("no {family} address: all free ones rest, the first until second {until} since boot")]
     AllCooling {
         /// The family that lacks one.
@@ -85,6 +113,30 @@ pub enum LeaseError {
     /// Every address of a family is in the hands of a pod.
     #[error("no {family} address: all of this node's Active blocks are held by pods")]
     Exhausted {
+        /// The family that lacks one.
+        family: Family,
+    },
+    /// The address that is wanted cannot be given on this node.
+    #[error("address {address}: {why}")]
+    NotGiven {
+        /// The address.
+        address: IpAddr,
+        /// The reason.
+        why: &'static str,
+    },
+    /// The address that is wanted is another pod's; it may be about to go (CNI error 11).
+    #[error("address {address}: held by {}, as {} of pod {}", .holder.key(), .holder.host_if, .holder.pod)]
+    Taken {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        holder: Box<Lease>,
+    },
+    /// The node has no Active block of the pool that is wanted.
+    #[error("pool {pool}: this node has no Active {family} block of it")]
+    NoBlockOfPool {
+        /// The pool.
+        pool: PoolName,
         /// The family that lacks one.
         family: Family,
     },
@@ -130,12 +182,12 @@ impl Leases {
         self.live.iter().find(|lease| lease.is_of(key))
     }
 
-    /// Gives one address of every family of `supply` to `request.key`, or none: first those never
-    /// given in this boot, block by block; then the one that has been idle longest.
+    /// Gives one address of every family of `supply` to `request.key`, or none: the one it wants;
+    /// else first those never given in this boot, block by block; then the one that has been idle
+    /// longest, even if it has had but a quarter of its rest.
     ///
     /// # Errors
-    /// [`LeaseError::AlreadyHeld`], [`LeaseError::AllCooling`] or [`LeaseError::Exhausted`]; the
-    /// leases are then as before.
+    /// All but [`LeaseError::NotReserved`] and [`LeaseError::Store`]; the leases are then as before.
     pub fn reserve(
         &mut self,
         request: Request,
@@ -147,12 +199,17 @@ impl Leases {
             let held = self.live[recovered].clone().named(request.key);
             return Err(LeaseError::AlreadyHeld(Box::new(held)));
         }
+        let blocks = request.wanted.blocks(supply)?;
+        let narrowed = Supply {
+            blocks: &blocks,
+            ..*supply
+        };
         if let Some(at) = earlier {
             let lease = &mut self.live[at];
             if lease.state == LeaseState::Held {
                 return Err(LeaseError::AlreadyHeld(Box::new(lease.clone())));
             }
-            if fits(lease, supply) {
+            if fits(lease, &request.wanted, &narrowed) {
                 lease.pod = request.pod;
                 lease.mac = request.mac;
                 lease.host_if = request.host_if;
@@ -160,13 +217,21 @@ impl Leases {
                 return Ok(Reservation::Resumed(lease.clone()));
             }
         }
-        let choices = self.choose(supply, now)?;
+        let choices = self.choose(&request, &narrowed, now)?;
+        self.settle_clock(now);
         if let Some(at) = earlier {
             self.rest(at, now);
         }
         let lease = self.give(request, &choices, now);
         self.forget(supply, now);
         Ok(Reservation::New(lease))
+    }
+
+    /// What rests since a time to come, by the clock of somebody else, rests since now.
+    fn settle_clock(&mut self, now: u64) {
+        for lease in &mut self.cooling {
+            lease.since = lease.since.min(now);
+        }
     }
 
     /// The pod is wired: Intent becomes Held.
@@ -305,13 +370,39 @@ impl Leases {
     }
 }
 
-/// Whether a lease has just what an ADD would get now: the same families, out of Active blocks.
-fn fits(lease: &Lease, supply: &Supply<'_>) -> bool {
+impl Wanted {
+    /// The blocks its addresses may be of.
+    fn blocks<'a>(&self, supply: &Supply<'a>) -> Result<Cow<'a, [NodeBlock]>, LeaseError> {
+        let Some(pool) = &self.pool else {
+            return Ok(Cow::Borrowed(supply.blocks));
+        };
+        let of_pool = supply.blocks.iter().filter(|block| block.pool == *pool);
+        let blocks: Vec<NodeBlock> = of_pool.cloned().collect();
+        let narrowed = Supply {
+            blocks: &blocks,
+            ..*supply
+        };
+        let mut families = supply.families.iter().copied();
+        match families.find(|family| narrowed.active(*family).next().is_none()) {
+            Some(family) => Err(LeaseError::NoBlockOfPool {
+                pool: pool.clone(),
+                family,
+            }),
+            None => Ok(Cow::Owned(blocks)),
+        }
+    }
+}
+
+/// Whether a lease has just what an ADD would get now: the same families, out of Active blocks, and
+/// what it wants by name.
+fn fits(lease: &Lease, wanted: &Wanted, supply: &Supply<'_>) -> bool {
     Family::ALL.into_iter().all(|family| {
-        let wanted = supply.families.contains(&family);
-        match lease.address(family) {
-            Some(address) => wanted && supply.gives(address),
-            None => !wanted,
+        let given = supply.families.contains(&family);
+        match (lease.address(family), wanted.address(family)) {
+            (Some(address), Some(wanted)) if address != wanted => false,
+            (Some(address), _) => given && supply.gives(address),
+            (None, Some(_)) => false,
+            (None, None) => !given,
         }
     })
 }

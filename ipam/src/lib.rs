@@ -13,6 +13,8 @@
 //!
 //!   a pod's interface without a lease ── adopt ► Held
 //!   a lease without its interface ── forfeit ► Cooling        the agent, for what DEL and ADD missed
+//!
+//!   a file that is damaged or lost ── rescue ► what its lines still say, and a Witness of the kernel
 //! ```
 //!
 //! Leases live one boot, as pods do: they lie on tmpfs, stamped with the kernel's boot id, and a
@@ -41,10 +43,10 @@ pub use carve::carve;
 pub use fault::Fault;
 pub use file::FileError;
 pub use lease::{LONGEST_INTENT, Lease, LeaseKey, LeaseState};
-pub use leases::{LeaseError, Leases, Recovered, Request, Reservation};
+pub use leases::{LeaseError, Leases, Recovered, Request, Rescue, Reservation, Wanted};
 pub use node_state::{NodeBlock, NodeBlockState, NodeState, Unusable};
 pub use ring::capacity;
-pub use store::{LeaseStore, StoreError};
+pub use store::{LeaseStore, Repair, StoreError, Witness};
 pub use supply::{Supply, Usage};
 pub use version::{Version1, VersionError};
 

@@ -45,7 +45,7 @@ pub(crate) fn next(
 /// Whether `address` of `block` is one for pods: not an IPv4 one ending in .0 or .255, which some
 /// stacks take for a broadcast, nor the first of an IPv6 block, its Subnet-Router anycast address
 /// (RFC 4291, section 2.6.1).
-fn can_be_given(block: Prefix, address: IpAddr) -> bool {
+pub(crate) fn can_be_given(block: Prefix, address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !matches!(v4.octets()[3], 0 | 255),
         IpAddr::V6(_) => address != block.address(),

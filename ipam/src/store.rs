@@ -1,7 +1,8 @@
 //! `leases.json` under its lock.
 
-use crate::{BootId, FileError, Leases, file};
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::{BootId, FileError, Leases, Recovered, file};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,49 @@ use std::time::{Duration, Instant};
 pub struct LeaseStore {
     run_dir: PathBuf,
     file: PathBuf,
+    damaged: PathBuf,
     lock: PathBuf,
+}
+
+/// Who can say what the kernel has, when the store cannot be trusted.
+pub trait Witness {
+    /// Every attachment of this node that stands in the kernel.
+    ///
+    /// # Errors
+    /// It could not be looked. Nothing is given out then.
+    fn attachments(&self) -> Result<Vec<Recovered>, String>;
+
+    /// The store was repaired: to be written to a log.
+    fn repaired(&self, repair: &Repair);
+}
+
+/// How a store that was damaged or lost came to leases again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// What was wrong with the file.
+    pub fault: String,
+    /// Leases that still stood in it.
+    pub kept: usize,
+    /// Leases that the kernel alone knew.
+    pub adopted: usize,
+    /// Lines of the file that were no leases any more, or told otherwise than the kernel.
+    pub dropped: usize,
+}
+
+/// Reads as `leases.json is lost: 3 leases kept, 2 taken from the kernel, 1 dropped`.
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Repair {
+            fault,
+            kept,
+            adopted,
+            dropped,
+        } = self;
+        write!(
+            f,
+            "{fault}: {kept} leases kept, {adopted} taken from the kernel, {dropped} dropped"
+        )
+    }
 }
 
 /// Why the store could not be used.
@@ -37,10 +80,46 @@ pub enum StoreError {
     /// A file could not be read, understood or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The file is damaged or lost, and what pods the kernel has could not be read either.
+    #[error("{fault}; and the kernel's pods cannot be read: {why}")]
+    NoWitness {
+        /// What is wrong with the file.
+        fault: String,
+        /// Why the kernel could not be read.
+        why: String,
+    },
 }
 
-/// Longest sleep between two tries for the lock; it is held for a fraction of a millisecond.
-const LONGEST_SLEEP: Duration = Duration::from_millis(4);
+/// What was found where the leases should be.
+enum Loaded {
+    /// Those of this boot, and the content of the file.
+    Leases(Leases, Vec<u8>),
+    /// None of this boot that can be read.
+    Nothing(Lost),
+}
+
+/// Why there are no leases.
+enum Lost {
+    Missing,
+    OtherBoot(BootId),
+    /// The content of the file, and what is wrong with it.
+    Damaged(Vec<u8>, FileError),
+}
+
+impl Lost {
+    fn fault(&self, file: &Path) -> String {
+        let file = file.display();
+        match self {
+            Lost::Missing => format!("{file}: missing"),
+            Lost::OtherBoot(theirs) => format!("{file}: of another boot, {theirs}"),
+            Lost::Damaged(_, error) => error.to_string(),
+        }
+    }
+}
+
+/// Longest sleep between two tries for the lock, which is held for a fraction of a millisecond: who
+/// sleeps longer is overtaken by all that come.
+const LONGEST_SLEEP: Duration = Duration::from_micros(300);
 
 impl LeaseStore {
     /// The store in `run_dir`; touches nothing yet.
@@ -48,6 +127,7 @@ impl LeaseStore {
         let run_dir = run_dir.into();
         LeaseStore {
             file: run_dir.join("leases.json"),
+            damaged: run_dir.join("leases.json.damaged"),
             lock: run_dir.join("leases.lock"),
             run_dir,
         }
@@ -64,11 +144,19 @@ impl LeaseStore {
     /// # Errors
     /// The file cannot be read or understood.
     pub fn read(&self, boot: &BootId) -> Result<Leases, FileError> {
-        Ok(self.load(boot)?.0)
+        match self.load(boot)? {
+            Loaded::Leases(leases, _) => Ok(leases),
+            Loaded::Nothing(Lost::Damaged(_, error)) => Err(error),
+            Loaded::Nothing(Lost::Missing | Lost::OtherBoot(_)) => Ok(Leases::new(boot.clone())),
+        }
     }
 
     /// Takes the lock within `deadline`, lets `change` change the leases, and writes them back if it
     /// succeeded and changed any. Whatever fails, the file stays as it was.
+    ///
+    /// A file that cannot be understood is repaired first: it is kept as `leases.json.damaged`, and
+    /// the leases are those of its lines that can still be read and those the `witness` tells of.
+    /// One that is missing or of another boot is nothing to be repaired, unless there are pods.
     ///
     /// # Errors
     /// What `change` returns, or a [`StoreError`]; both as the caller's `E`.
@@ -76,39 +164,81 @@ impl LeaseStore {
         &self,
         boot: &BootId,
         deadline: Duration,
+        witness: &dyn Witness,
         change: impl FnOnce(&mut Leases) -> Result<T, E>,
     ) -> Result<T, E> {
         let _lock = self.lock(deadline)?;
-        let (mut leases, before) = self.load(boot).map_err(StoreError::from)?;
+        let (mut leases, before) = match self.load(boot).map_err(StoreError::from)? {
+            Loaded::Leases(leases, bytes) => (leases, Some(bytes)),
+            Loaded::Nothing(lost) => self.repair(boot, witness, lost)?,
+        };
         let outcome = change(&mut leases)?;
         let saved = self.save(&leases, before.as_deref());
         saved.map_err(StoreError::from)?;
         Ok(outcome)
     }
 
-    /// The leases of this boot, and the content of the file, if there is one.
-    fn load(&self, boot: &BootId) -> Result<(Leases, Option<Vec<u8>>), FileError> {
-        let none = || Leases::new(boot.clone());
+    /// What the file holds.
+    fn load(&self, boot: &BootId) -> Result<Loaded, FileError> {
         let bytes = match file::read(&self.file) {
             Ok(bytes) => bytes,
-            Err(error) if error.is_missing() => return Ok((none(), None)),
+            Err(error) if error.is_missing() => return Ok(Loaded::Nothing(Lost::Missing)),
             Err(error) => return Err(error),
         };
-        let parsed = Leases::parse(&bytes);
-        let leases = parsed.map_err(|fault| FileError::malformed(&self.file, fault))?;
-        let leases = if leases.boot_id() == boot {
-            leases
-        } else {
-            none()
+        Ok(match Leases::parse(&bytes) {
+            Ok(leases) if leases.boot_id() == boot => Loaded::Leases(leases, bytes),
+            Ok(leases) => Loaded::Nothing(Lost::OtherBoot(leases.boot_id().clone())),
+            Err(fault) => {
+                let error = FileError::malformed(&self.file, fault);
+                Loaded::Nothing(Lost::Damaged(bytes, error))
+            }
+        })
+    }
+
+    /// The leases as they can be known again. They are written before anything else is done: what
+    /// follows may fail.
+    fn repair(
+        &self,
+        boot: &BootId,
+        witness: &dyn Witness,
+        lost: Lost,
+    ) -> Result<(Leases, Option<Vec<u8>>), StoreError> {
+        let fault = lost.fault(&self.file);
+        let attachments = witness.attachments().map_err(|why| StoreError::NoWitness {
+            fault: fault.clone(),
+            why,
+        })?;
+        let remains: &[u8] = match &lost {
+            Lost::Damaged(bytes, _) => bytes,
+            _ if attachments.is_empty() => return Ok((Leases::new(boot.clone()), None)),
+            Lost::Missing | Lost::OtherBoot(_) => &[],
         };
-        Ok((leases, Some(bytes)))
+        let rescue = Leases::rescue(boot, remains, attachments);
+        let bytes = self.encode(&rescue.leases)?;
+        if let Lost::Damaged(..) = lost {
+            // Where the evidence cannot be kept, pods matter more.
+            let _ = fs::remove_file(&self.damaged);
+            let _ = fs::hard_link(&self.file, &self.damaged);
+        }
+        file::replace(&self.file, &bytes, 0o600)?;
+        witness.repaired(&Repair {
+            fault,
+            kept: rescue.kept,
+            adopted: rescue.adopted,
+            dropped: rescue.dropped,
+        });
+        Ok((rescue.leases, Some(bytes)))
+    }
+
+    fn encode(&self, leases: &Leases) -> Result<Vec<u8>, FileError> {
+        let encoded = leases.to_json();
+        encoded.map_err(|error| FileError::io(&self.file, "encode")(error.into()))
     }
 
     /// Writes what differs from `before`. Comparing bytes is cheaper than keeping a copy of the
     /// leases; at worst a file that somebody wrote by hand is put into our own form.
     fn save(&self, leases: &Leases, before: Option<&[u8]>) -> Result<(), FileError> {
-        let encoded = leases.to_json();
-        let after = encoded.map_err(|error| FileError::io(&self.file, "encode")(error.into()))?;
+        let after = self.encode(leases)?;
         let unchanged = match before {
             Some(before) => *before == after,
             None => *leases == Leases::new(leases.boot_id().clone()),

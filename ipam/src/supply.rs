@@ -43,6 +43,11 @@ impl Supply<'_> {
     pub(crate) fn rested_at(&self, since: u64) -> u64 {
         since.saturating_add(u64::from(self.cooldown))
     }
+
+    /// The same where no other address is left: after a quarter of the rest.
+    pub(crate) fn pressed_at(&self, since: u64) -> u64 {
+        since.saturating_add(u64::from(self.cooldown.div_ceil(4)))
+    }
 }
 
 /// How full the Active blocks of one family are: `capacity = held + resting + free`.

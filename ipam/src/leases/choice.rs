@@ -1,8 +1,8 @@
 //! Which address comes next.
 
-use super::{LeaseError, Leases};
-use crate::ring;
+use super::{LeaseError, Leases, Request};
 use crate::supply::Supply;
+use crate::{LeaseKey, ring};
 use gingham_model::{Family, Prefix};
 use std::net::IpAddr;
 
@@ -16,10 +16,21 @@ pub(super) struct Choice {
 
 impl Leases {
     /// One address of every family, or none. Of two lacks the one that lasts longer is reported.
-    pub(super) fn choose(&self, supply: &Supply<'_>, now: u64) -> Result<Vec<Choice>, LeaseError> {
+    pub(super) fn choose(
+        &self,
+        Request { key, wanted, .. }: &Request,
+        supply: &Supply<'_>,
+        now: u64,
+    ) -> Result<Vec<Choice>, LeaseError> {
         let mut choices = Vec::new();
+        for family in Family::ALL {
+            if let Some(address) = wanted.address(family) {
+                choices.push(self.asked(address, key, supply)?);
+            }
+        }
         let mut lack = None;
-        for family in supply.families {
+        let unasked = |family: &&Family| wanted.address(**family).is_none();
+        for family in supply.families.iter().filter(unasked) {
             match self.choose_one(*family, supply, now) {
                 Ok(choice) => choices.push(choice),
                 Err(error) if lack.as_ref().is_some_and(|l| ends(l) >= ends(&error)) => {}
@@ -27,6 +38,40 @@ impl Leases {
             }
         }
         lack.map_or(Ok(choices), Err)
+    }
+
+    /// The address that is asked for by name, whether it was ever given or rests.
+    fn asked(
+        &self,
+        address: IpAddr,
+        key: &LeaseKey,
+        supply: &Supply<'_>,
+    ) -> Result<Choice, LeaseError> {
+        let not_given = |why| Err(LeaseError::NotGiven { address, why });
+        if !supply.families.contains(&Family::of(address)) {
+            return not_given("this node gives its pods no address of this family");
+        }
+        match supply.block_of(address) {
+            None => return not_given("in no block of this node, or not of the pool asked for"),
+            Some(_) if !supply.gives(address) => {
+                return not_given("its block is Draining, and gives out nothing");
+            }
+            Some(block) if !ring::can_be_given(block, address) => {
+                return not_given("kept free: given to no pod");
+            }
+            Some(_) => {}
+        }
+        let mut live = self.live.iter();
+        match live.find(|lease| lease.has(address) && !lease.is_of(key)) {
+            Some(holder) => Err(LeaseError::Taken {
+                address,
+                holder: Box::new(holder.clone()),
+            }),
+            None => Ok(Choice {
+                address,
+                passed: None,
+            }),
+        }
     }
 
     fn choose_one(
@@ -39,7 +84,7 @@ impl Leases {
             return Ok(choice);
         }
         let (address, until) = self
-            .longest_idle(family, supply)
+            .longest_idle(family, supply, now)
             .ok_or(LeaseError::Exhausted { family })?;
         if until > now {
             return Err(LeaseError::AllCooling { family, until });
@@ -57,11 +102,13 @@ impl Leases {
         })
     }
 
-    /// The cooling address that has been idle longest, and when its rest ends.
-    fn longest_idle(&self, family: Family, supply: &Supply<'_>) -> Option<(IpAddr, u64)> {
+    /// The cooling address that has been idle longest, and when it may be given. One that has had its
+    /// whole rest has been idle longer than one that has not: so the rest is cut short only where no
+    /// address is left that has had it.
+    fn longest_idle(&self, family: Family, supply: &Supply<'_>, now: u64) -> Option<(IpAddr, u64)> {
         self.cooling.iter().find_map(|lease| {
             let address = lease.address(family).filter(|a| supply.gives(*a))?;
-            Some((address, supply.rested_at(lease.since)))
+            Some((address, supply.pressed_at(lease.since.min(now))))
         })
     }
 }

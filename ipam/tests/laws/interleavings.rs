@@ -12,7 +12,8 @@ use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Reserve(u8),
+    /// Of any addresses, or of one or both of these of all.
+    Reserve(u8, [Option<usize>; 2]),
     Confirm(u8),
     Cancel(u8),
     Release(u8),
@@ -31,7 +32,8 @@ enum Event {
 fn any_event() -> impl Strategy<Value = Event> {
     let pod = 0u8..24;
     prop_oneof![
-        8 => pod.clone().prop_map(Event::Reserve),
+        6 => pod.clone().prop_map(|pod| Event::Reserve(pod, [None; 2])),
+        2 => (pod.clone(), any_addresses()).prop_map(|(pod, at)| Event::Reserve(pod, at)),
         3 => pod.clone().prop_map(Event::Confirm),
         1 => pod.clone().prop_map(Event::Cancel),
         4 => pod.clone().prop_map(Event::Release),
@@ -78,7 +80,7 @@ impl Both {
     fn step(&mut self, event: Event) -> Result<(), TestCaseError> {
         let now = self.model.now;
         match event {
-            Event::Reserve(pod) => self.reserve(pod)?,
+            Event::Reserve(pod, at) => self.reserve(pod, at)?,
             Event::Confirm(pod) => {
                 let confirmed = self.leases.confirm(&key(pod), now);
                 let known = self.model.live.get_mut(&pod);
@@ -114,17 +116,28 @@ impl Both {
         self.compare()
     }
 
-    fn reserve(&mut self, pod: u8) -> Result<(), TestCaseError> {
+    fn reserve(&mut self, pod: u8, at: [Option<usize>; 2]) -> Result<(), TestCaseError> {
         let before = self.leases.clone();
         let earlier = self.model.live.get(&pod).cloned();
-        let expected = Family::ALL.map(|family| self.model.expected(family));
+        let asked = [0, 1].map(|of| Some(self.model.nth(Family::ALL[of], at[of]?)));
+        let expected = [0, 1].map(|of| match asked[of] {
+            Some(address) => self.model.expected_of(address, pod),
+            None => self.model.expected(Family::ALL[of]),
+        });
+        let mut request = request(pod);
+        for address in asked.into_iter().flatten() {
+            match address {
+                IpAddr::V4(v4) => request.wanted.v4 = Some(v4),
+                IpAddr::V6(v6) => request.wanted.v6 = Some(v6),
+            }
+        }
         let blocks = self.model.blocks.clone();
         let supply = Supply {
             blocks: &blocks,
             families: &Family::ALL,
             cooldown: COOLDOWN as u32,
         };
-        let outcome = self.leases.reserve(request(pod), &supply, self.model.now);
+        let outcome = self.leases.reserve(request, &supply, self.model.now);
         if outcome.is_err() {
             prop_assert_eq!(&self.leases, &before, "a refusal changes nothing");
         }
@@ -150,7 +163,11 @@ impl Both {
                 }
                 if let Some((standing, addresses)) = earlier {
                     prop_assert_eq!(standing, Standing::Intent);
-                    prop_assert!(!addresses.iter().all(|address| self.model.gives(*address)));
+                    let fits = |address: &IpAddr| {
+                        let asked = asked[Family::of(*address) as usize];
+                        self.model.gives(*address) && asked.is_none_or(|asked| asked == *address)
+                    };
+                    prop_assert!(!addresses.iter().all(fits));
                     self.model.rest(pod);
                 }
                 self.model
@@ -162,6 +179,13 @@ impl Both {
             }
             (Err(LeaseError::Exhausted { family }), _) => {
                 prop_assert_eq!(&expected[family as usize], &Expected::Exhausted);
+            }
+            (Err(LeaseError::NotGiven { address, .. }), _) => {
+                prop_assert_eq!(&expected[Family::of(address) as usize], &Expected::NotGiven);
+            }
+            (Err(LeaseError::Taken { address, holder }), _) => {
+                prop_assert_eq!(&expected[Family::of(address) as usize], &Expected::Taken);
+                prop_assert!(holder.has(address));
             }
             (outcome, earlier) => {
                 return Err(TestCaseError::fail(format!("{outcome:?} with {earlier:?}")));

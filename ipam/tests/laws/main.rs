@@ -8,4 +8,5 @@ mod lease_rules;
 mod naive;
 mod node_state;
 mod recovery;
+mod rescue;
 mod store;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(crate) const COOLDOWN: u64 = 10;
+/// How long an address rests where no other is left: a quarter, rounded up.
+const PRESSED: u64 = 3;
 
 /// Of different sizes per family, so that leases often cool on with one address only.
 pub(crate) fn blocks() -> Vec<NodeBlock> {
@@ -19,6 +21,8 @@ pub(crate) fn blocks() -> Vec<NodeBlock> {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Expected {
     OneOf(BTreeSet<IpAddr>),
+    NotGiven,
+    Taken,
     AllCooling(u64),
     Exhausted,
 }
@@ -76,10 +80,22 @@ impl Model {
             |(address, _): &&(IpAddr, u64)| Family::of(*address) == family && self.gives(*address);
         match self.cooling.iter().find(idle) {
             None => Expected::Exhausted,
-            Some((_, since)) if since + COOLDOWN > self.now => {
-                Expected::AllCooling(since + COOLDOWN)
-            }
+            Some((_, since)) if since + PRESSED > self.now => Expected::AllCooling(since + PRESSED),
             Some((address, _)) => Expected::OneOf(BTreeSet::from([*address])),
+        }
+    }
+
+    /// What comes of asking for one address by name, for a pod.
+    pub(crate) fn expected_of(&self, address: IpAddr, pod: u8) -> Expected {
+        let has = |(other, (_, theirs)): (&u8, &(Standing, Vec<IpAddr>))| {
+            *other != pod && theirs.contains(&address)
+        };
+        if !self.gives(address) {
+            Expected::NotGiven
+        } else if self.live.iter().any(has) {
+            Expected::Taken
+        } else {
+            Expected::OneOf(BTreeSet::from([address]))
         }
     }
 

@@ -45,12 +45,12 @@ fn an_adopted_address_is_nobody_elses_until_it_has_rested() {
         assert!(matches!(none, LeaseError::Exhausted { .. }), "{none}");
 
         release(leases, 1, 70).unwrap();
-        let resting = leases.reserve(request(16), supply, 189).unwrap_err();
+        let resting = leases.reserve(request(16), supply, 99).unwrap_err();
         assert!(
-            matches!(resting, LeaseError::AllCooling { until: 190, .. }),
+            matches!(resting, LeaseError::AllCooling { until: 100, .. }),
             "{resting}"
         );
-        let at_last = leases.reserve(request(16), supply, 190).unwrap();
+        let at_last = leases.reserve(request(16), supply, 100).unwrap();
         assert_eq!(at_last.lease().v4, Some(ADDRESS));
     });
 }
