@@ -4,7 +4,8 @@ use crate::del::key;
 use crate::failure;
 use crate::names::{Names, alias};
 use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
-use crate::wire::{self, KERNEL_TIMEOUT, Wiring};
+use crate::unwire::unwire;
+use crate::wire::{self, KERNEL_TIMEOUT, Places, Wiring};
 use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
 use gingham_ipam::{LONGEST_INTENT, Lease, LeaseError, NodeState, Request, Reservation, Supply};
 use gingham_model::{Family, HOST_MAC, Prefix, gateway};
@@ -28,7 +29,7 @@ pub(crate) fn add(request: &Add) -> Result<AddResult, Error> {
     let run_dir = RunDir::of(&request.conf)?;
     let state = run_dir.node_state(&request.conf, Code::TryAgainLater)?;
     let mtu = mtu(&request.conf, &state)?;
-    let netns = open_netns(request)?;
+    let places = places(request)?;
     let names = Names::of(&request.attachment);
 
     let lease = reserve(request, &run_dir, &state, &names)?;
@@ -39,8 +40,9 @@ pub(crate) fn add(request: &Add) -> Result<AddResult, Error> {
         pod_mac: names.pod_mac,
         addresses: lease.addresses().collect(),
         mtu,
+        proxy_arp: request.conf.proxy_arp,
     };
-    match wire_and_confirm(request, &run_dir, &wiring, &netns) {
+    match wire_and_confirm(request, &run_dir, &wiring, &places) {
         Ok(()) => Ok(result(&wiring, &request.netns)),
         Err(error) => Err(give_back(request, &run_dir, error)),
     }
@@ -57,16 +59,16 @@ fn mtu(conf: &Conf, state: &NodeState) -> Result<u32, Error> {
     }
 }
 
-/// The pod's namespace, which must not be ours: the veth would have both ends on the host.
-fn open_netns(request: &Add) -> Result<Netns, Error> {
-    let id = |netns: &Netns| netns.id();
-    let open = || -> Result<(Netns, bool), NetnsError> {
-        let netns = Netns::open(Path::new(&request.netns))?;
-        let own = id(&netns)? == id(&Netns::current()?)?;
-        Ok((netns, own))
+/// Our namespace and the pod's, which must not be one: the veth would have both ends on the host.
+fn places(request: &Add) -> Result<Places, Error> {
+    let open = || -> Result<(Places, bool), NetnsError> {
+        let pod = Netns::open(Path::new(&request.netns))?;
+        let host = Netns::current()?;
+        let apart = pod.id()? != host.id()?;
+        Ok((Places { host, pod }, apart))
     };
     match open().map_err(failure::netns)? {
-        (netns, own) if !own || request.netns_override => Ok(netns),
+        (places, apart) if apart || request.netns_override => Ok(places),
         _ => {
             let msg = format!(
                 "CNI_NETNS {:?}: is the plugin's own namespace",
@@ -112,7 +114,7 @@ fn reserve(
     match reservation {
         Reservation::New(lease) => Ok(lease),
         Reservation::Resumed(lease) => {
-            wire::unwire(&names.host_if).map_err(failure::netlink)?;
+            unwire(&names.host_if).map_err(failure::netlink)?;
             Ok(lease)
         }
     }
@@ -122,9 +124,9 @@ fn wire_and_confirm(
     request: &Add,
     run_dir: &RunDir,
     wiring: &Wiring,
-    netns: &Netns,
+    places: &Places,
 ) -> Result<(), Error> {
-    wire::wire(wiring, netns).map_err(failure::wire)?;
+    wire::wire(wiring, places).map_err(failure::wire)?;
     let now = now()?;
     let key = key(&request.attachment);
     let confirmed = run_dir
@@ -133,8 +135,8 @@ fn wire_and_confirm(
             leases.confirm(&key, now)
         })
         .map_err(failure::lease);
-    confirmed.map_err(|error| match wire::unwire(&wiring.host_if) {
-        Ok(()) => error,
+    confirmed.map_err(|error| match unwire(&wiring.host_if) {
+        Ok(_) => error,
         Err(undo) => also(error, &undo.to_string()),
     })
 }

@@ -3,7 +3,7 @@
 use crate::failure;
 use crate::names::Names;
 use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
-use crate::wire;
+use crate::unwire::unwire;
 use gingham_cni::{Attachment, Del, Error};
 use gingham_ipam::{LeaseKey, StoreError};
 
@@ -13,7 +13,7 @@ use gingham_ipam::{LeaseKey, StoreError};
 /// whether the namespace is there, gone, or never was.
 pub(crate) fn del(request: &Del) -> Result<(), Error> {
     let Names { host_if, .. } = Names::of(&request.attachment);
-    wire::unwire(&host_if).map_err(failure::netlink)?;
+    unwire(&host_if).map_err(failure::netlink)?;
     let run_dir = RunDir::of(&request.conf)?;
     let (key, now) = (key(&request.attachment), now()?);
     let released = run_dir

@@ -18,6 +18,7 @@ mod log;
 mod names;
 mod run_dir;
 mod status;
+mod unwire;
 mod wire;
 
 use gingham_cni::{Command, Environment, Error, Request};

@@ -2,14 +2,19 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use gingham_ipam::{BootId, Lease, LeaseState, LeaseStore, Leases};
-use gingham_netlink::{Netns, Socket, sysctl};
+use gingham_model::{Family, Prefix};
+use gingham_netlink::{Netns, Socket, address, link, sysctl};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// What the node itself is reached by.
+const NODE_ADDRESSES: [&str; 2] = ["10.1.0.21/32", "fd00:1::21/128"];
 
 /// A host whose node has the blocks 10.101.21.0/24 and fd00:101:0:21::/64.
 pub(crate) struct Host {
@@ -86,6 +91,12 @@ impl Host {
             sysctl::set("net/ipv6/conf/all/forwarding", "1").unwrap();
         };
         host.netns.visit(forward).unwrap();
+        let mut socket = host.socket();
+        let lo = socket.link("lo").unwrap().index;
+        let addresses = NODE_ADDRESSES.map(|text| text.parse::<Prefix>().unwrap());
+        let mut requests = vec![link::set_up(lo)];
+        requests.extend(addresses.map(|a| address::add(lo, a.address(), a.length())));
+        socket.run(&requests).unwrap();
         host
     }
 
@@ -210,6 +221,33 @@ impl Host {
                 .all(|lease| lease.state == LeaseState::Cooling)
         );
     }
+}
+
+/// The address of this family in a result.
+pub(crate) fn address_of(result: &Value, family: Family) -> IpAddr {
+    let ips = result["ips"].as_array().unwrap().iter();
+    let addresses = ips.map(|ip| {
+        let text = ip["address"].as_str().unwrap();
+        text.split('/').next().unwrap().parse().unwrap()
+    });
+    addresses
+        .into_iter()
+        .find(|address| Family::of(*address) == family)
+        .unwrap()
+}
+
+/// Has `client` open a TCP connection to `address` in `server`, at once: nothing settles first. The
+/// server sees the address that the client has.
+#[track_caller]
+pub(crate) fn reach(client: &Netns, server: &Netns, address: IpAddr) {
+    let listen = || TcpListener::bind((address, 0)).unwrap();
+    let listener = server.visit(listen).unwrap();
+    let to = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&to, Duration::from_secs(10));
+    let stream = client.visit(connect).unwrap();
+    let stream = stream.unwrap_or_else(|error| panic!("{to}: {error}"));
+    let (_, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), stream.local_addr().unwrap().ip());
 }
 
 pub(crate) fn open(netns: &Netns) -> Socket {
