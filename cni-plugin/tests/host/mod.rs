@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// What the node itself is reached by.
-const NODE_ADDRESSES: [&str; 2] = ["10.1.0.21/32", "fd00:1::21/128"];
+pub(crate) const NODE_ADDRESSES: [&str; 2] = ["10.1.0.21/32", "fd00:1::21/128"];
 
 /// A host whose node has the blocks 10.101.21.0/24 and fd00:101:0:21::/64.
 pub(crate) struct Host {
@@ -234,6 +234,19 @@ pub(crate) fn address_of(result: &Value, family: Family) -> IpAddr {
         .into_iter()
         .find(|address| Family::of(*address) == family)
         .unwrap()
+}
+
+/// What a foreign hand does in `netns`, words parted by spaces.
+#[track_caller]
+pub(crate) fn by_hand(netns: &Netns, commands: &[String]) {
+    for command in commands {
+        let mut words = command.split(' ');
+        let mut program = Command::new(words.next().unwrap());
+        program.args(words);
+        let output = netns.visit(|| program.output()).unwrap().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {told}");
+    }
 }
 
 /// Has `client` open a TCP connection to `address` in `server`, at once: nothing settles first. The
