@@ -173,6 +173,45 @@ impl Host {
         self.run(&self.call("DEL", id, pod))
     }
 
+    /// CHECK with what the chain has answered, by this configuration.
+    pub(crate) fn check_with(
+        &self,
+        (id, pod): (&str, &Netns),
+        mut conf: Value,
+        prev: &Value,
+    ) -> Outcome {
+        conf["prevResult"] = prev.clone();
+        self.run(&self.call("CHECK", id, pod).stdin(conf.to_string()))
+    }
+
+    pub(crate) fn check(&self, id: &str, pod: &Netns, prev: &Value) -> Outcome {
+        self.check_with((id, pod), self.conf(), prev)
+    }
+
+    /// GC as the reference library calls it: with empty variables, and the list under both keys.
+    /// `extra` are keys of the configuration, such as that list.
+    pub(crate) fn gc(&self, extra: &Value) -> Outcome {
+        let mut conf = self.conf();
+        let extra = extra.as_object().unwrap().clone();
+        conf.as_object_mut().unwrap().extend(extra);
+        let env = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"];
+        let mut env: Vec<_> = env.map(|name| (name, String::new())).into();
+        env.push(("CNI_COMMAND", "GC".into()));
+        env.push(("CNI_PATH", "/opt/cni/bin".into()));
+        self.run(&Call {
+            env,
+            stdin: conf.to_string().into_bytes(),
+        })
+    }
+
+    /// Changes the lease store behind everybody's back.
+    pub(crate) fn edit_leases(&self, edit: impl FnOnce(&mut Value)) {
+        let path = self.path("leases.json");
+        let mut document = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        edit(&mut document);
+        std::fs::write(path, document.to_string()).unwrap();
+    }
+
     pub(crate) fn run(&self, call: &Call) -> Outcome {
         self.netns.visit(|| run(call)).unwrap()
     }
