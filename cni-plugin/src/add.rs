@@ -18,10 +18,10 @@ use std::path::Path;
 const LEAST_IPV6_MTU: u32 = 1280;
 
 /// What an ADD may wait for once its intent is stamped: the lock three times (reserve, confirm,
-/// cancel), and seven exchanges with the kernel (clearing away, the pair, two in the pod, two on the
-/// host, undoing), each for up to twice its time-out. The agent takes an older intent for that of an
-/// ADD which was killed.
-const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 7 * 2 * KERNEL_TIMEOUT.as_secs();
+/// cancel), and eleven exchanges with the kernel (two to clear away, two for the pair, three in the
+/// pod, two on the host, two to undo), each for up to twice its time-out. Agent and GC take an older
+/// intent for that of an ADD which was killed.
+const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 11 * 2 * KERNEL_TIMEOUT.as_secs();
 const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
 /// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed

@@ -21,8 +21,11 @@ pub(crate) fn del(request: &Del, log: &Log<'_>) -> Result<(), Error> {
     let (key, now) = (lease::key(&request.attachment), now()?);
     match unwired {
         Unwired::Removed => {}
-        Unwired::Foreign => log.warn(format_args!("{host_if} is no veth, and was left alone")),
         Unwired::Absent => seek(request, (&run_dir, &host_if), log)?,
+        Unwired::Foreign => {
+            log.warn(format_args!("{host_if} is no veth, and was left alone"));
+            seek(request, (&run_dir, &host_if), log)?;
+        }
     }
     let released = run_dir.update(log, |leases| {
         leases.release(&key, &host_if, now);

@@ -27,7 +27,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long one exchange with the kernel may take: well below the minute that a runtime waits.
-pub(crate) const KERNEL_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const KERNEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Length of the connected prefix of the gateway's IPv6 address on a host end.
 pub(crate) const GATEWAY_LENGTH: u8 = 64;
@@ -236,5 +236,35 @@ impl Wiring {
 
     fn has_ipv6(&self) -> bool {
         self.addresses.iter().any(IpAddr::is_ipv6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An interface below the least MTU of IPv6 has none, as every interface of such a kernel.
+    #[test]
+    fn where_the_kernel_has_no_ipv6_it_is_said_and_nothing_is_left() {
+        let wiring = Wiring {
+            host_if: "gh0".into(),
+            alias: "shop/web eth0".into(),
+            pod_if: "eth0".into(),
+            pod_mac: MacAddress([2, 0, 0, 0, 0, 1]),
+            addresses: vec!["10.1.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
+            mtu: 1000,
+            proxy_arp: false,
+        };
+        let (host, pod) = (Netns::create().unwrap(), Netns::create().unwrap());
+        let look = || {
+            let host = Netns::current().unwrap();
+            let error = wire(&wiring, &Places { host, pod }).unwrap_err();
+            let links = Socket::open(KERNEL_TIMEOUT).unwrap().links().unwrap();
+            (error.to_string(), links.len())
+        };
+        let (error, links) = host.visit(look).unwrap();
+        let said = "in the pod: this kernel has no IPv6, which node.json says pods have: set ";
+        assert!(error.starts_with(said), "{error}");
+        assert_eq!(links, 1, "lo alone");
     }
 }

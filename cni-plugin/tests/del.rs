@@ -90,6 +90,26 @@ fn a_host_end_that_was_renamed_or_moved_is_found_by_the_pods() {
 }
 
 #[test]
+fn a_pair_whose_name_another_link_has_taken_is_found_too() {
+    let (host, pod) = (Host::new(), pod());
+    host.add("c1", &pod).succeeded();
+    let name = host.host_ends().remove(0);
+    by_hand(
+        &host.netns,
+        &[
+            format!("ip link set {name} name other"),
+            format!("ip link add {name} type bridge"),
+        ],
+    );
+    host.del("c1", &pod).succeeded();
+    assert!(open(&pod).link("eth0").is_err());
+    let left = host.socket().links().unwrap();
+    let left: Vec<&str> = left.iter().map(|link| link.name.as_str()).collect();
+    assert_eq!(left, ["lo", name.as_str()]);
+    assert_eq!(host.live(), []);
+}
+
+#[test]
 fn a_link_that_no_add_made_is_left_whatever_it_is_called() {
     let (host, pod) = (Host::new(), pod());
     host.add("c1", &pod).succeeded();
