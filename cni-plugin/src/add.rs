@@ -1,12 +1,14 @@
 //! ADD: an address, a datapath, a lease.
 
-use crate::del::key;
 use crate::failure;
+use crate::lease::key;
+use crate::log::Log;
 use crate::names::{Names, alias};
-use crate::run_dir::{LOCK_DEADLINE, RunDir, now};
-use crate::wire::{self, KERNEL_TIMEOUT, Wiring};
+use crate::run_dir::{AddAtWork, LOCK_DEADLINE, RunDir, now};
+use crate::unwire::unwire;
+use crate::wire::{self, KERNEL_TIMEOUT, Places, Wiring};
 use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
-use gingham_ipam::{LONGEST_INTENT, Lease, LeaseError, NodeState, Request, Reservation, Supply};
+use gingham_ipam::{LONGEST_INTENT, Lease, NodeState, Request, Reservation, Supply};
 use gingham_model::{Family, HOST_MAC, Prefix, gateway};
 use gingham_netlink::{Netns, NetnsError};
 use std::net::IpAddr;
@@ -16,22 +18,23 @@ use std::path::Path;
 const LEAST_IPV6_MTU: u32 = 1280;
 
 /// What an ADD may wait for once its intent is stamped: the lock three times (reserve, confirm,
-/// cancel), and seven exchanges with the kernel (clearing away, the pair, two in the pod, two on the
-/// host, undoing), each for up to twice its time-out. The agent takes an older intent for that of an
-/// ADD which was killed.
-const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 7 * 2 * KERNEL_TIMEOUT.as_secs();
+/// cancel), and eleven exchanges with the kernel (two to clear away, two for the pair, three in the
+/// pod, two on the host, two to undo), each for up to twice its time-out. Agent and GC take an older
+/// intent for that of an ADD which was killed.
+const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 11 * 2 * KERNEL_TIMEOUT.as_secs();
 const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
 /// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed
 /// has done, its lease in state Intent leads back to.
-pub(crate) fn add(request: &Add) -> Result<AddResult, Error> {
+pub(crate) fn add(request: &Add, log: &Log<'_>) -> Result<AddResult, Error> {
+    let _at_work = AddAtWork::in_dir(&request.conf.run_dir);
     let run_dir = RunDir::of(&request.conf)?;
     let state = run_dir.node_state(&request.conf, Code::TryAgainLater)?;
     let mtu = mtu(&request.conf, &state)?;
-    let netns = open_netns(request)?;
-    let names = Names::of(&request.attachment);
+    let places = places(&request.netns, request.netns_override)?;
+    let names = names(request);
 
-    let lease = reserve(request, &run_dir, &state, &names)?;
+    let lease = reserve(request, &run_dir, (&state, &names), log)?;
     let wiring = Wiring {
         host_if: names.host_if,
         alias: alias(&request.attachment, request.pod.as_ref()),
@@ -39,10 +42,21 @@ pub(crate) fn add(request: &Add) -> Result<AddResult, Error> {
         pod_mac: names.pod_mac,
         addresses: lease.addresses().collect(),
         mtu,
+        proxy_arp: request.conf.proxy_arp,
     };
-    match wire_and_confirm(request, &run_dir, &wiring, &netns) {
-        Ok(()) => Ok(result(&wiring, &request.netns)),
-        Err(error) => Err(give_back(request, &run_dir, error)),
+    match wire_and_confirm(request, &run_dir, (&wiring, &places), log) {
+        Ok(()) => Ok(result(&wiring, request)),
+        Err(error) => Err(give_back(request, &run_dir, error, log)),
+    }
+}
+
+/// As DEL finds them, but for a MAC address that was asked for.
+fn names(request: &Add) -> Names {
+    let names = Names::of(&request.attachment);
+    let asked = request.wanted.mac.as_ref().map(|mac| mac.value);
+    Names {
+        pod_mac: asked.unwrap_or(names.pod_mac),
+        ..names
     }
 }
 
@@ -57,21 +71,18 @@ fn mtu(conf: &Conf, state: &NodeState) -> Result<u32, Error> {
     }
 }
 
-/// The pod's namespace, which must not be ours: the veth would have both ends on the host.
-fn open_netns(request: &Add) -> Result<Netns, Error> {
-    let id = |netns: &Netns| netns.id();
-    let open = || -> Result<(Netns, bool), NetnsError> {
-        let netns = Netns::open(Path::new(&request.netns))?;
-        let own = id(&netns)? == id(&Netns::current()?)?;
-        Ok((netns, own))
+/// Our namespace and the pod's, which must not be one: the veth would have both ends on the host.
+pub(crate) fn places(netns: &str, may_be_own: bool) -> Result<Places, Error> {
+    let open = || -> Result<(Places, bool), NetnsError> {
+        let pod = Netns::open(Path::new(netns))?;
+        let host = Netns::current()?;
+        let apart = pod.id()? != host.id()?;
+        Ok((Places { host, pod }, apart))
     };
     match open().map_err(failure::netns)? {
-        (netns, own) if !own || request.netns_override => Ok(netns),
+        (places, apart) if apart || may_be_own => Ok(places),
         _ => {
-            let msg = format!(
-                "CNI_NETNS {:?}: is the plugin's own namespace",
-                request.netns
-            );
+            let msg = format!("CNI_NETNS {netns:?}: is the plugin's own namespace");
             Err(Error::new(Code::OwnNamespace, msg))
         }
     }
@@ -81,8 +92,8 @@ fn open_netns(request: &Add) -> Result<Netns, Error> {
 fn reserve(
     request: &Add,
     run_dir: &RunDir,
-    state: &NodeState,
-    names: &Names,
+    (state, names): (&NodeState, &Names),
+    log: &Log<'_>,
 ) -> Result<Lease, Error> {
     let wanted = Request {
         key: key(&request.attachment),
@@ -94,64 +105,57 @@ fn reserve(
         mac: names.pod_mac,
         host_if: names.host_if.clone(),
     };
-    let cooldown = request
-        .conf
-        .cooldown_seconds
-        .unwrap_or(state.cooldown_seconds);
-    let supply = Supply {
-        cooldown,
-        ..state.supply()
-    };
+    let supply = supply(&request.conf, state);
     let now = now()?;
     let reservation = run_dir
-        .leases
-        .update(&run_dir.boot, LOCK_DEADLINE, |leases| {
-            leases.reserve(wanted, &supply, now)
-        })
+        .update(log, |leases| leases.reserve(wanted, &supply, now))
         .map_err(failure::lease)?;
     match reservation {
         Reservation::New(lease) => Ok(lease),
         Reservation::Resumed(lease) => {
-            wire::unwire(&names.host_if).map_err(failure::netlink)?;
+            unwire(&names.host_if).map_err(failure::netlink)?;
             Ok(lease)
         }
+    }
+}
+
+/// What addresses are given out of. The configuration's time to rest wins over the node's.
+pub(crate) fn supply<'a>(conf: &Conf, state: &'a NodeState) -> Supply<'a> {
+    let cooldown = conf.cooldown_seconds.unwrap_or(state.cooldown_seconds);
+    Supply {
+        cooldown,
+        ..state.supply()
     }
 }
 
 fn wire_and_confirm(
     request: &Add,
     run_dir: &RunDir,
-    wiring: &Wiring,
-    netns: &Netns,
+    (wiring, places): (&Wiring, &Places),
+    log: &Log<'_>,
 ) -> Result<(), Error> {
-    wire::wire(wiring, netns).map_err(failure::wire)?;
+    wire::wire(wiring, places).map_err(failure::wire)?;
     let now = now()?;
     let key = key(&request.attachment);
     let confirmed = run_dir
-        .leases
-        .update(&run_dir.boot, LOCK_DEADLINE, |leases| {
-            leases.confirm(&key, now)
-        })
+        .update(log, |leases| leases.confirm(&key, now))
         .map_err(failure::lease);
-    confirmed.map_err(|error| match wire::unwire(&wiring.host_if) {
-        Ok(()) => error,
+    confirmed.map_err(|error| match unwire(&wiring.host_if) {
+        Ok(_) => error,
         Err(undo) => also(error, &undo.to_string()),
     })
 }
 
 /// The lease of an ADD that failed goes to rest. If that fails too, the Intent remains and is found
 /// by the DEL which the runtime sends.
-fn give_back(request: &Add, run_dir: &RunDir, error: Error) -> Error {
+fn give_back(request: &Add, run_dir: &RunDir, error: Error, log: &Log<'_>) -> Error {
     let key = key(&request.attachment);
     let given_back = now().and_then(|now| {
-        let cancel = |leases: &mut gingham_ipam::Leases| {
+        let cancelled = run_dir.update(log, |leases| {
             leases.cancel(&key, now);
-            Ok::<(), LeaseError>(())
-        };
-        run_dir
-            .leases
-            .update(&run_dir.boot, LOCK_DEADLINE, cancel)
-            .map_err(failure::lease)
+            Ok(())
+        });
+        cancelled.map_err(failure::store)
     });
     match given_back {
         Ok(()) => error,
@@ -168,12 +172,14 @@ fn also(error: Error, undo: &str) -> Error {
     error.with_details(details)
 }
 
-fn result(wiring: &Wiring, sandbox: &str) -> AddResult {
+/// What we have made, behind what the plugins before us have.
+fn result(wiring: &Wiring, request: &Add) -> AddResult {
     let interface = |name: &String, mac, sandbox| Interface {
         name: name.clone(),
-        mac,
+        mac: Some(mac),
         mtu: Some(wiring.mtu),
         sandbox,
+        ..Interface::default()
     };
     let ip = |address: &IpAddr| {
         let family = Family::of(*address);
@@ -187,12 +193,15 @@ fn result(wiring: &Wiring, sandbox: &str) -> AddResult {
         let gateway = gateway(Family::of(*address));
         RouteConfig::new(Prefix::default_of(Family::of(*address)), Some(gateway))
     };
-    AddResult {
+    let sandbox = Some(request.netns.clone());
+    let ours = AddResult {
         interfaces: vec![
             interface(&wiring.host_if, HOST_MAC, None),
-            interface(&wiring.pod_if, wiring.pod_mac, Some(sandbox.to_owned())),
+            interface(&wiring.pod_if, wiring.pod_mac, sandbox),
         ],
         ips: wiring.addresses.iter().map(ip).collect(),
         routes: wiring.addresses.iter().map(default).collect(),
-    }
+        dns: None,
+    };
+    ours.chained_after(request.prev.clone().unwrap_or_default())
 }

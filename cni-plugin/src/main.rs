@@ -1,7 +1,7 @@
 //! `gingham`, the CNI plugin: wires one pod, or takes it off, and is gone.
 //!
 //! ```text
-//!   runtime ── env, stdin ──► Request ──► add | del | status | version ──► stdout ──► runtime
+//!   runtime ── env, stdin ──► Request ──► add | del | check | gc | status ──► stdout ──► runtime
 //!                                          │                │
 //!                                   node.json, leases.json  the kernel
 //! ```
@@ -12,15 +12,20 @@
 //! specification means (crate `gingham-cni`).
 
 mod add;
+mod check;
 mod del;
 mod failure;
+mod gc;
+mod lease;
 mod log;
 mod names;
 mod run_dir;
 mod status;
+mod unwire;
 mod wire;
 
-use gingham_cni::{Command, Environment, Error, Request};
+use gingham_cni::{Command, Environment, Error, Request, Version};
+use log::Log;
 use std::io::{self, Read, Write};
 use std::panic;
 use std::process::ExitCode;
@@ -45,20 +50,33 @@ fn shielded(
 
 /// Serves one request; the document for stdout, empty where the verb has none.
 fn serve(command: Command, env: &Environment) -> Result<String, Error> {
-    let mut stdin = Vec::new();
+    // Most fit in, so that one read tells all and one its end.
+    let mut stdin = Vec::with_capacity(8 * 1024);
     io::stdin()
         .read_to_end(&mut stdin)
         .map_err(failure::stdin)?;
     let request = Request::parse(command, env, &stdin)?;
     let version = request.version();
-    let outcome = match request {
-        Request::Add(add) => log::around(&add.conf, "ADD", &add.attachment, || {
-            add::add(&add).map(|result| result.to_json(version))
-        }),
-        Request::Del(del) => log::around(&del.conf, "DEL", &del.attachment, || {
-            del::del(&del).map(|()| String::new())
-        }),
-        Request::Status(status) => status::status(&status.conf).map(|()| String::new()),
+    let silent = |()| String::new();
+    let outcome = match &request {
+        Request::Add(add) => Log::of(command, &add.conf)
+            .about(&add.attachment, add.pod.as_ref())
+            .around(|log| add::add(add, log))
+            .map(|result| result.to_json(version)),
+        Request::Del(del) => Log::of(command, &del.conf)
+            .about(&del.attachment, None)
+            .around(|log| del::del(del, log))
+            .map(silent),
+        Request::Check(check) => Log::of(command, &check.conf)
+            .about(&check.attachment, None)
+            .around(|_| check::check(check))
+            .map(silent),
+        Request::Gc(gc) => Log::of(command, &gc.conf)
+            .around(|log| gc::gc(gc, log))
+            .map(silent),
+        Request::Status(status) => Log::of(command, &status.conf)
+            .around(|log| status::status(&status.conf, log))
+            .map(silent),
         Request::Version(reply) => Ok(reply.to_json()),
     };
     outcome.map_err(|error| error.at(version))
@@ -84,19 +102,27 @@ fn answer(outcome: Result<String, Error>) -> ExitCode {
 fn by_hand() -> ExitCode {
     use clap::Parser;
 
-    /// The CNI plugin of Gingham. A container runtime runs it, with CNI_COMMAND and its companions
-    /// in the environment and the network configuration on stdin; it speaks versions 1.0.0 and
-    /// 1.1.0 of the CNI specification and has ADD, DEL, STATUS and VERSION.
+    /// The CNI plugin of Gingham: wires pods to the network of their node. A container runtime runs
+    /// it, with CNI_COMMAND and its companions in the environment and the network configuration on
+    /// stdin.
     #[derive(Parser)]
     #[command(name = "gingham", version)]
     struct ByHand {}
 
     let ByHand {} = ByHand::parse();
-    let about = <ByHand as clap::CommandFactory>::command().render_long_help();
-    match write!(io::stderr(), "{about}") {
+    let mut command = <ByHand as clap::CommandFactory>::command();
+    let (version, about) = (command.render_version(), command.render_long_help());
+    let (verbs, versions) = (list(&Command::ALL), list(&Version::ALL));
+    let speaks = format!("CNI specification {versions}: {verbs}.");
+    match write!(io::stderr(), "{version}{speaks}\n\n{about}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! What the plugin reads and writes in the run directory.
 
 use crate::failure;
+use crate::log::Log;
 use gingham_cni::{Code, Conf, Error};
-use gingham_ipam::{BootId, LeaseStore, NodeState};
+use gingham_ipam::{BootId, LeaseStore, Leases, NodeState, StoreError};
 use nix::time::{ClockId, clock_gettime};
-use std::time::Duration;
+use std::fs::File;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long another plugin process may hold the lease store's lock before we give up. It is held
 /// for a fraction of a millisecond, so this outlasts thousands of them.
@@ -25,6 +29,39 @@ impl RunDir {
         })
     }
 
+    /// Changes the leases under their lock. Damaged ones are repaired first, which the log is told.
+    pub(crate) fn update<T, E: From<StoreError>>(
+        &self,
+        _log: &Log<'_>,
+        change: impl FnOnce(&mut Leases) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.leases.update(&self.boot, LOCK_DEADLINE, change)
+    }
+
+    /// The leases, repaired where they are damaged, and whether an ADD was at work when they were
+    /// read. `None` when there is no run directory.
+    pub(crate) fn snapshot(&self, log: &Log<'_>) -> Result<Option<(Leases, Adds)>, Error> {
+        match self.update(log, |_| Ok(())) {
+            Ok(()) => {}
+            Err(StoreError::NoRunDir(_)) => return Ok(None),
+            Err(error) => return Err(failure::store(error)),
+        }
+        let dir = self.leases.path().parent().map(File::open);
+        let alone = dir
+            .and_then(Result::ok)
+            .filter(|dir| dir.try_lock().is_ok());
+        let adds = match alone {
+            Some(_) => Adds::None,
+            None => Adds::Some,
+        };
+        let leases = self
+            .leases
+            .read(&self.boot)
+            .map_err(failure::file(Code::Io))?;
+        drop(alone);
+        Ok(Some((leases, adds)))
+    }
+
     /// `node.json`, fit for an ADD. `absent` is the code for one that is not there, or is of
     /// another boot, or gives nothing: the agent may still write it.
     pub(crate) fn node_state(&self, conf: &Conf, absent: Code) -> Result<NodeState, Error> {
@@ -40,6 +77,44 @@ impl RunDir {
             Ok(()) => Ok(state),
             Err(why) => Err(Error::new(absent, format!("{}: {why}", path.display()))),
         }
+    }
+}
+
+/// Whether an ADD may be at work on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adds {
+    /// None was: every Intent seen then is of one that was killed.
+    None,
+    /// One was, or may have been.
+    Some,
+}
+
+/// An ADD at work, for as long as this lives. The kernel ends it with the process.
+///
+/// It is a shared lock on the run directory itself, which only GC ever asks for alone, for the
+/// moment in which it reads the leases. Without it, for whatever reason, an ADD goes on: GC then
+/// takes away its Intent at worst, and it fails and is undone.
+pub(crate) struct AddAtWork {
+    _lock: Option<File>,
+}
+
+/// How long an ADD waits for a GC that reads the leases.
+const GC_READS: Duration = Duration::from_millis(100);
+
+impl AddAtWork {
+    pub(crate) fn in_dir(run_dir: &Path) -> Self {
+        let locked = |dir: File| {
+            let started = Instant::now();
+            while dir.try_lock_shared().is_err() {
+                if started.elapsed() > GC_READS {
+                    return None;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            Some(dir)
+        };
+        let _lock = File::open(run_dir).ok().and_then(locked);
+        AddAtWork { _lock }
     }
 }
 

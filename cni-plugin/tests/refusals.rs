@@ -33,9 +33,19 @@ fn environment() {
     refused(
         &host,
         &add.clone().with("CNI_COMMAND", "CHECK"),
-        4,
-        "CNI_COMMAND \"CHECK\": ",
+        7,
+        "prevResult: required for CHECK",
     );
+    for verb in ["ADD", "DEL", "CHECK"] {
+        let mut conf = host.conf();
+        conf["prevResult"] = json!({});
+        let bare = add
+            .clone()
+            .with("CNI_COMMAND", verb)
+            .stdin(conf.to_string());
+        let bare = bare.with("CNI_CONTAINERID", "").without("CNI_IFNAME");
+        refused(&host, &bare, 4, "CNI_CONTAINERID, CNI_IFNAME: required for");
+    }
     refused(
         &host,
         &add.clone().with("CNI_COMMAND", "add"),
@@ -67,12 +77,12 @@ fn environment() {
         4,
         "CNI_ARGS \"FOO\": unknown key",
     );
-    let args = "IgnoreUnknown=1;IP=10.101.21.9";
+    let args = "IgnoreUnknown=1;IP=10.101.21";
     refused(
         &host,
         &add.clone().with("CNI_ARGS", args),
-        2,
-        "CNI_ARGS IP \"10.101.21.9\": ",
+        4,
+        "CNI_ARGS IP \"10.101.21\": ",
     );
 }
 
@@ -124,7 +134,7 @@ fn stdin() {
     for (key, value, code, start) in [
         ("name", json!("a/b"), 7, "name \"a/b\": "),
         ("name", Value::Null, 7, "name: required, but absent"),
-        ("cniVersion", json!("0.4.0"), 1, "cniVersion \"0.4.0\": "),
+        ("cniVersion", json!("1.3.0"), 1, "cniVersion \"1.3.0\": "),
         ("mtu", json!("big"), 7, "mtu \"big\": "),
         ("mtu", json!(67), 7, "mtu 67: "),
         ("mtu", json!(1000), 7, "mtu 1000: must be at least 1280"),
@@ -137,7 +147,12 @@ fn stdin() {
             2,
             "ipam {\"type\":\"host-local\"}: ",
         ),
-        ("prevResult", json!({"ips": []}), 2, "prevResult "),
+        (
+            "prevResult",
+            json!({"ips": [{"address": "x"}]}),
+            7,
+            "prevResult.ips[0].address \"x\": ",
+        ),
     ] {
         refused(&host, &with(key, value), code, start);
     }
@@ -273,48 +288,22 @@ fn version_and_the_bare_command() {
             stdin: stdin.into(),
         });
         let supported = &outcome.succeeded().json()["supportedVersions"];
-        assert_eq!(supported, &json!(["1.0.0", "1.1.0"]));
+        let all = [
+            "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0",
+        ];
+        assert_eq!(supported, &json!(all));
     }
     let by_hand = host.run(&Call {
         env: vec![],
         stdin: vec![],
     });
     assert_eq!(by_hand.succeeded().stdout, "");
-    assert!(by_hand.stderr.contains("CNI_COMMAND"), "{}", by_hand.stderr);
-}
-
-#[test]
-fn a_log_file_gets_one_line_for_each_request() {
-    let (host, pod) = (Host::new(), pod());
-    let mut conf = host.conf();
-    conf["logFile"] = json!(host.path("gingham.log"));
-    let conf = conf.to_string();
-    host.run(&host.call("ADD", "c1", &pod).stdin(conf.clone()))
-        .succeeded();
-    host.run(&host.call("ADD", "c1", &pod).stdin(conf.clone()))
-        .error();
-    host.run(&host.call("DEL", "c1", &pod).stdin(conf))
-        .succeeded();
-    let log = std::fs::read_to_string(host.path("gingham.log")).unwrap();
-    let lines: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let seen: Vec<_> = lines
-        .iter()
-        .map(|line| (&line["verb"], &line["level"], &line["code"]))
-        .collect();
-    assert_eq!(
-        json!(seen),
-        json!([
-            ["ADD", "info", null],
-            ["ADD", "error", 100],
-            ["DEL", "info", null]
-        ])
-    );
-    assert!(
-        lines
-            .iter()
-            .all(|line| line["attachment"] == "gingham/c1/eth0")
-    );
+    for told in [
+        concat!("gingham ", env!("CARGO_PKG_VERSION")),
+        "CNI specification 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0: \
+         ADD, DEL, CHECK, GC, STATUS, VERSION.",
+        "CNI_COMMAND",
+    ] {
+        assert!(by_hand.stderr.contains(told), "{}", by_hand.stderr);
+    }
 }

@@ -2,14 +2,19 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use gingham_ipam::{BootId, Lease, LeaseState, LeaseStore, Leases};
-use gingham_netlink::{Netns, Socket, sysctl};
+use gingham_model::{Family, Prefix};
+use gingham_netlink::{Netns, Socket, address, link, sysctl};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// What the node itself is reached by.
+pub(crate) const NODE_ADDRESSES: [&str; 2] = ["10.1.0.21/32", "fd00:1::21/128"];
 
 /// A host whose node has the blocks 10.101.21.0/24 and fd00:101:0:21::/64.
 pub(crate) struct Host {
@@ -86,6 +91,12 @@ impl Host {
             sysctl::set("net/ipv6/conf/all/forwarding", "1").unwrap();
         };
         host.netns.visit(forward).unwrap();
+        let mut socket = host.socket();
+        let lo = socket.link("lo").unwrap().index;
+        let addresses = NODE_ADDRESSES.map(|text| text.parse::<Prefix>().unwrap());
+        let mut requests = vec![link::set_up(lo)];
+        requests.extend(addresses.map(|a| address::add(lo, a.address(), a.length())));
+        socket.run(&requests).unwrap();
         host
     }
 
@@ -162,6 +173,45 @@ impl Host {
         self.run(&self.call("DEL", id, pod))
     }
 
+    /// CHECK with what the chain has answered, by this configuration.
+    pub(crate) fn check_with(
+        &self,
+        (id, pod): (&str, &Netns),
+        mut conf: Value,
+        prev: &Value,
+    ) -> Outcome {
+        conf["prevResult"] = prev.clone();
+        self.run(&self.call("CHECK", id, pod).stdin(conf.to_string()))
+    }
+
+    pub(crate) fn check(&self, id: &str, pod: &Netns, prev: &Value) -> Outcome {
+        self.check_with((id, pod), self.conf(), prev)
+    }
+
+    /// GC as the reference library calls it: with empty variables, and the list under both keys.
+    /// `extra` are keys of the configuration, such as that list.
+    pub(crate) fn gc(&self, extra: &Value) -> Outcome {
+        let mut conf = self.conf();
+        let extra = extra.as_object().unwrap().clone();
+        conf.as_object_mut().unwrap().extend(extra);
+        let env = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"];
+        let mut env: Vec<_> = env.map(|name| (name, String::new())).into();
+        env.push(("CNI_COMMAND", "GC".into()));
+        env.push(("CNI_PATH", "/opt/cni/bin".into()));
+        self.run(&Call {
+            env,
+            stdin: conf.to_string().into_bytes(),
+        })
+    }
+
+    /// Changes the lease store behind everybody's back.
+    pub(crate) fn edit_leases(&self, edit: impl FnOnce(&mut Value)) {
+        let path = self.path("leases.json");
+        let mut document = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        edit(&mut document);
+        std::fs::write(path, document.to_string()).unwrap();
+    }
+
     pub(crate) fn run(&self, call: &Call) -> Outcome {
         self.netns.visit(|| run(call)).unwrap()
     }
@@ -210,6 +260,46 @@ impl Host {
                 .all(|lease| lease.state == LeaseState::Cooling)
         );
     }
+}
+
+/// The address of this family in a result.
+pub(crate) fn address_of(result: &Value, family: Family) -> IpAddr {
+    let ips = result["ips"].as_array().unwrap().iter();
+    let addresses = ips.map(|ip| {
+        let text = ip["address"].as_str().unwrap();
+        text.split('/').next().unwrap().parse().unwrap()
+    });
+    addresses
+        .into_iter()
+        .find(|address| Family::of(*address) == family)
+        .unwrap()
+}
+
+/// What a foreign hand does in `netns`, words parted by spaces.
+#[track_caller]
+pub(crate) fn by_hand(netns: &Netns, commands: &[String]) {
+    for command in commands {
+        let mut words = command.split(' ');
+        let mut program = Command::new(words.next().unwrap());
+        program.args(words);
+        let output = netns.visit(|| program.output()).unwrap().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {told}");
+    }
+}
+
+/// Has `client` open a TCP connection to `address` in `server`, at once: nothing settles first. The
+/// server sees the address that the client has.
+#[track_caller]
+pub(crate) fn reach(client: &Netns, server: &Netns, address: IpAddr) {
+    let listen = || TcpListener::bind((address, 0)).unwrap();
+    let listener = server.visit(listen).unwrap();
+    let to = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&to, Duration::from_secs(10));
+    let stream = client.visit(connect).unwrap();
+    let stream = stream.unwrap_or_else(|error| panic!("{to}: {error}"));
+    let (_, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), stream.local_addr().unwrap().ip());
 }
 
 pub(crate) fn open(netns: &Netns) -> Socket {

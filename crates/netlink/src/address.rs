@@ -65,8 +65,26 @@ impl Socket {
     /// # Errors
     /// As every dump.
     pub fn addresses(&mut self) -> Result<Vec<Address>, Error> {
-        let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let request = Request::new("list addresses".into(), message, 0);
+        self.list_addresses("list addresses".into(), AddressMessage::default())
+    }
+
+    /// Every address of one interface, in their order: the kernel leaves the others out
+    /// (`ifa_index` of a strictly checked dump).
+    ///
+    /// # Errors
+    /// As every dump; `ENODEV` when there is no such interface.
+    pub fn addresses_of(&mut self, dev: u32) -> Result<Vec<Address>, Error> {
+        let mut message = AddressMessage::default();
+        message.header.index = dev;
+        self.list_addresses(format!("list addresses of interface {dev}"), message)
+    }
+
+    fn list_addresses(
+        &mut self,
+        what: String,
+        message: AddressMessage,
+    ) -> Result<Vec<Address>, Error> {
+        let request = Request::new(what, RouteNetlinkMessage::GetAddress(message), 0);
         let mut addresses: Vec<Address> =
             self.dump(&request)?.into_iter().filter_map(parse).collect();
         addresses.sort();

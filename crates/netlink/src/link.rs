@@ -10,6 +10,7 @@ use netlink_packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoData, InfoKind,
     InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// An interface.
@@ -33,6 +34,8 @@ pub struct Link {
     pub group: u32,
     /// Its alias, what `ip link` shows below the name.
     pub alias: Option<String>,
+    /// Of a veth the index of its other end, in whatever namespace that is; `None` for other kinds.
+    pub veth_peer: Option<u32>,
 }
 
 /// One end of a veth pair as it is born.
@@ -93,15 +96,77 @@ fn birth(end: &VethEnd, mtu: u32) -> [LinkAttribute; 3] {
     ]
 }
 
-/// Gives an interface its alias (`IFLA_IFALIAS`).
-pub fn set_alias(dev: u32, alias: &str) -> Request {
+/// Settings of an interface that should hold from the moment it is up. What is `None` or `false`
+/// stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// Its alias (`IFLA_IFALIAS`).
+    pub alias: Option<&'a str>,
+    /// It gets no link-local IPv6 address when it comes up (`IN6_ADDR_GEN_MODE_NONE`). The kernel
+    /// answers `EAFNOSUPPORT` where it has no IPv6.
+    pub addr_gen_none: bool,
+    /// It drops IPv4 packets whose source is not routed back through it (`rp_filter` 1, RFC 3704
+    /// section 2.2).
+    pub rp_filter_strict: bool,
+    /// It answers ARP for every address that is routed through another interface (`proxy_arp` 1).
+    pub proxy_arp: bool,
+}
+
+/// Makes settings of an interface, all in one message.
+pub fn configure(dev: u32, settings: &Settings<'_>) -> Request {
     set(
         dev,
-        format!("set alias of interface {dev} to {alias:?}"),
+        format!("set {settings} on interface {dev}"),
         |message| {
-            message
-                .attributes
-                .push(LinkAttribute::IfAlias(alias.to_owned()));
+            let attributes = &mut message.attributes;
+            attributes.extend(
+                settings
+                    .alias
+                    .map(|alias| LinkAttribute::IfAlias(alias.to_owned())),
+            );
+            let mut families = Vec::new();
+            if settings.rp_filter_strict || settings.proxy_arp {
+                // Entries of 0 are not sent.
+                let mut conf = InetDevConf::default();
+                conf.rp_filter = settings.rp_filter_strict.into();
+                conf.proxy_arp = settings.proxy_arp.into();
+                families.push(AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(conf)]));
+            }
+            if settings.addr_gen_none {
+                let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+                families.push(AfSpecUnspec::Inet6(vec![none]));
+            }
+            if !families.is_empty() {
+                attributes.push(LinkAttribute::AfSpecUnspec(families));
+            }
+        },
+    )
+}
+
+impl fmt::Display for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = [
+            (self.alias.is_some(), "alias"),
+            (self.addr_gen_none, "addrgenmode none"),
+            (self.rp_filter_strict, "rp_filter 1"),
+            (self.proxy_arp, "proxy_arp 1"),
+        ];
+        let mut set = set
+            .into_iter()
+            .filter_map(|(is_set, name)| is_set.then_some(name));
+        f.write_str(set.next().unwrap_or("nothing"))?;
+        set.try_for_each(|name| write!(f, ", {name}"))
+    }
+}
+
+/// Gives an interface its alias (`IFLA_IFALIAS`).
+pub fn set_alias(dev: u32, alias: &str) -> Request {
+    let alias = Some(alias);
+    configure(
+        dev,
+        &Settings {
+            alias,
+            ..Settings::default()
         },
     )
 }
@@ -109,31 +174,21 @@ pub fn set_alias(dev: u32, alias: &str) -> Request {
 /// Keeps the kernel from giving an interface a link-local IPv6 address when it comes up
 /// (`IN6_ADDR_GEN_MODE_NONE`).
 pub fn set_addr_gen_none(dev: u32) -> Request {
-    set(
+    configure(
         dev,
-        format!("set addrgenmode none on interface {dev}"),
-        |message| {
-            let inet6 = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
-            let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![inet6])]);
-            message.attributes.push(spec);
+        &Settings {
+            addr_gen_none: true,
+            ..Settings::default()
         },
     )
 }
 
-/// Makes an interface drop IPv4 packets whose source is not routed back through it
-/// (`rp_filter` 1, RFC 3704 section 2.2).
-pub fn set_rp_filter_strict(dev: u32) -> Request {
-    set(
-        dev,
-        format!("set rp_filter 1 on interface {dev}"),
-        |message| {
-            let mut conf = InetDevConf::default();
-            conf.rp_filter = 1;
-            let inet = AfSpecInet::DevConfRequest(conf);
-            let spec = LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![inet])]);
-            message.attributes.push(spec);
-        },
-    )
+/// Puts an interface into a group (`IFLA_GROUP`).
+pub fn set_group(dev: u32, group: u32) -> Request {
+    let what = format!("put interface {dev} into group {group:#x}");
+    set(dev, what, |message| {
+        message.attributes.push(LinkAttribute::Group(group));
+    })
 }
 
 /// Switches an interface on.
@@ -165,6 +220,17 @@ pub fn delete(name: &str) -> Request {
     )
 }
 
+/// Removes the interface of that index, as [`delete`] does.
+pub fn delete_index(dev: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = dev;
+    Request::new(
+        format!("delete interface {dev}"),
+        RouteNetlinkMessage::DelLink(message),
+        0,
+    )
+}
+
 /// Removes every interface of a group in one go (`IFLA_GROUP`), as [`delete`] does; the kernel
 /// answers `ENODEV` when there is none, and `EPERM` for group 0, which is everybody's.
 pub fn delete_group(group: u32) -> Request {
@@ -178,6 +244,23 @@ pub fn delete_group(group: u32) -> Request {
 }
 
 impl Socket {
+    /// Makes a veth pair as [`create_veth`] does, and says what the host end became: so its index,
+    /// and that of its peer, need no look-up.
+    ///
+    /// # Errors
+    /// `EEXIST` when one of the names is taken; nothing is made then.
+    pub fn make_veth(&mut self, pair: &VethPair, netns: &Netns) -> Result<Link, Error> {
+        let mut outcomes = self
+            .run_each_echoed(&[create_veth(pair, netns)])
+            .into_iter();
+        let echoed = outcomes.next().transpose()?.unwrap_or_default();
+        // Kernels before 6.2 do not echo new links.
+        match echoed.into_iter().find_map(parse) {
+            Some(link) => Ok(link),
+            None => self.link(&pair.host.name),
+        }
+    }
+
     /// The interface of that name, by a targeted request.
     ///
     /// # Errors
@@ -187,8 +270,21 @@ impl Socket {
         message
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
-        let request = get_link(format!("look up interface {name}"), message);
-        let found = self.get(&request)?.into_iter().find_map(parse);
+        self.look_up(&get_link(format!("look up interface {name}"), message))
+    }
+
+    /// The interface of that index, by a targeted request.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none.
+    pub fn link_at(&mut self, dev: u32) -> Result<Link, Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = dev;
+        self.look_up(&get_link(format!("look up interface {dev}"), message))
+    }
+
+    fn look_up(&mut self, request: &Request) -> Result<Link, Error> {
+        let found = self.get(request)?.into_iter().find_map(parse);
         found.ok_or_else(|| request.failed(Cause::Undecodable("an ACK without a link".into())))
     }
 
@@ -233,8 +329,9 @@ pub(crate) fn read(message: LinkMessage) -> Option<Link> {
         loopback: flags.contains(LinkFlags::Loopback),
         group: 0,
         alias: None,
+        veth_peer: None,
     };
-    let mut whole = false;
+    let (mut whole, mut veth) = (false, false);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
@@ -242,8 +339,13 @@ pub(crate) fn read(message: LinkMessage) -> Option<Link> {
             LinkAttribute::Address(mac) => link.mac = mac.try_into().ok().map(MacAddress),
             LinkAttribute::Group(group) => link.group = group,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
+            LinkAttribute::Link(other) => link.veth_peer = Some(other),
+            LinkAttribute::LinkInfo(info) => {
+                veth = info.contains(&LinkInfo::Kind(InfoKind::Veth));
+            }
             _ => {}
         }
     }
+    link.veth_peer = link.veth_peer.filter(|_| veth);
     whole.then_some(link)
 }

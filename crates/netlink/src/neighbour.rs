@@ -7,7 +7,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
+use netlink_packet_route::neighbour_table::{
+    NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 use std::net::IpAddr;
 
 /// A neighbour of an interface, as the kernel believes it to be.
@@ -27,22 +31,8 @@ pub struct Neighbour {
 /// Says that `address` is at `mac` on the interface of index `dev`, for good (`NUD_PERMANENT`): no
 /// ARP and no neighbour discovery is ever sent for it.
 pub fn set_permanent(dev: u32, address: IpAddr, mac: MacAddress) -> Request {
-    let mut message = NeighbourMessage::default();
-    message.header.ifindex = dev;
+    let mut message = about(dev, address);
     message.header.state = NeighbourState::Permanent;
-    let destination = match address {
-        IpAddr::V4(v4) => {
-            message.header.family = AddressFamily::Inet;
-            NeighbourAddress::Inet(v4)
-        }
-        IpAddr::V6(v6) => {
-            message.header.family = AddressFamily::Inet6;
-            NeighbourAddress::Inet6(v6)
-        }
-    };
-    message
-        .attributes
-        .push(NeighbourAttribute::Destination(destination));
     message
         .attributes
         .push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
@@ -54,7 +44,51 @@ pub fn set_permanent(dev: u32, address: IpAddr, mac: MacAddress) -> Request {
     )
 }
 
+fn about(dev: u32, address: IpAddr) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = dev;
+    let (family, destination) = match address {
+        IpAddr::V4(v4) => (AddressFamily::Inet, NeighbourAddress::Inet(v4)),
+        IpAddr::V6(v6) => (AddressFamily::Inet6, NeighbourAddress::Inet6(v6)),
+    };
+    message.header.family = family;
+    let destination = NeighbourAttribute::Destination(destination);
+    message.attributes.push(destination);
+    message
+}
+
+/// Lets an interface with proxy ARP answer at once (`proxy_delay` 0): by default the kernel waits
+/// for up to 0.8 s, in case somebody else answers.
+pub fn answer_proxied_at_once(dev: u32) -> Request {
+    let mut message = NeighbourTableMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.attributes = vec![
+        NeighbourTableAttribute::Name("arp_cache".into()),
+        NeighbourTableAttribute::Parms(vec![
+            NeighbourTableParameter::Ifindex(dev),
+            NeighbourTableParameter::ProxyDelay(0),
+        ]),
+    ];
+    let what = format!("set proxy_delay 0 on interface {dev}");
+    Request::new(what, RouteNetlinkMessage::SetNeighbourTable(message), 0)
+}
+
 impl Socket {
+    /// What an interface believes of one address, by a targeted request; `None` when it never heard
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Socket::run`]; `ENODEV` when there is no such interface.
+    pub fn neighbour(&mut self, dev: u32, address: IpAddr) -> Result<Option<Neighbour>, Error> {
+        let message = RouteNetlinkMessage::GetNeighbour(about(dev, address));
+        let what = format!("look up neighbour {address} on interface {dev}");
+        match self.get(&Request::new(what, message, 0)) {
+            Ok(messages) => Ok(messages.into_iter().find_map(parse)),
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every neighbour of every interface, of both families, in the order of interface and address.
     /// Left out are proxies: addresses the host answers for itself.
     ///

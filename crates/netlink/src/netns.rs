@@ -116,11 +116,31 @@ impl Netns {
     /// When the thread may not enter. What `work` returns is its own affair.
     pub fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
         on_a_thread_of_its_own(|| {
-            #[expect(clippy::disallowed_methods, reason = "this is the visiting thread")]
-            nix::sched::setns(&self.fd, CloneFlags::CLONE_NEWNET)
-                .map_err(|errno| system("enter", Path::new(OWN), errno))?;
+            self.settle_in("enter")?;
             Ok(work())
         })
+    }
+
+    /// As [`Netns::visit`], on the calling thread: for a process that has only this one and would
+    /// have to make another first, which takes longer than the visit. `home` is where the thread is,
+    /// and is again afterwards.
+    ///
+    /// # Errors
+    /// When the thread may not enter, or cannot return. After the latter, of which no cause is known,
+    /// nothing may be done that depends on the thread's namespace; the same if `work` panics.
+    pub fn step_in<T>(&self, home: &Netns, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
+        self.settle_in("enter")?;
+        let done = work();
+        home.settle_in("return from").map(|()| done)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the two ways in say how they get out"
+    )]
+    fn settle_in(&self, what: &'static str) -> Result<(), NetnsError> {
+        nix::sched::setns(&self.fd, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| system(what, Path::new(OWN), errno))
     }
 }
 

@@ -31,21 +31,28 @@ const ECHOES_PER_DATAGRAM: usize = 16;
 /// How requests are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
+    /// Each is confirmed by an ACK.
     Carried,
+    /// As above, after an echo of what it made.
     Echoed,
+    /// The last of a datagram is confirmed. The kernel takes them in order and tells of a refusal
+    /// whether it is asked to or not, so that this ACK stands for all.
+    Together,
 }
 
 impl Manner {
-    const fn flags(self) -> u16 {
-        match self {
-            Manner::Carried => 0,
-            Manner::Echoed => NLM_F_ECHO,
+    /// Flags of a request that is the last of its datagram or is not.
+    const fn flags(self, last: bool) -> u16 {
+        match (self, last) {
+            (Manner::Carried, _) | (Manner::Together, true) => NLM_F_ACK,
+            (Manner::Echoed, _) => NLM_F_ACK | NLM_F_ECHO,
+            (Manner::Together, false) => 0,
         }
     }
 
     const fn requests_per_datagram(self) -> usize {
         match self {
-            Manner::Carried => REQUESTS_PER_DATAGRAM,
+            Manner::Carried | Manner::Together => REQUESTS_PER_DATAGRAM,
             Manner::Echoed => ECHOES_PER_DATAGRAM,
         }
     }
@@ -138,15 +145,50 @@ impl Socket {
         self.port
     }
 
-    /// Carries out `requests` in order and waits for the ACK of each.
+    /// Carries out `requests` in order and waits until the last is done.
     ///
     /// The kernel does not stop at a failure, so on an error the later requests may have been
     /// carried out as well.
     ///
     /// # Errors
-    /// The first request that failed.
+    /// The first request that failed. When the socket itself fails it is the last one of those under
+    /// way that is named, and none of them is certain.
     pub fn run(&mut self, requests: &[Request]) -> Result<(), Error> {
-        self.run_each(requests).into_iter().collect()
+        let deadline = Instant::now() + self.timeout;
+        for batch in requests.chunks(Manner::Together.requests_per_datagram()) {
+            self.together(batch, deadline)?;
+        }
+        Ok(())
+    }
+
+    fn together(&mut self, batch: &[Request], deadline: Instant) -> Result<(), Error> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let first = self.sequence.wrapping_add(1);
+        self.send(batch, |last| Manner::Together.flags(last))
+            .map_err(|cause| last.failed(cause))?;
+        let mut refused = None;
+        loop {
+            self.receive(deadline).map_err(|cause| last.failed(cause))?;
+            for message in Messages::of(&self.buffer) {
+                let message = message.map_err(|cause| last.failed(cause))?;
+                let at = message.header.sequence_number.wrapping_sub(first) as usize;
+                let (Some(request), NetlinkPayload::Error(error)) =
+                    (batch.get(at), message.payload)
+                else {
+                    continue;
+                };
+                if message.header.port_number != self.port {
+                    continue;
+                }
+                let failed = Cause::of(&error).map(|cause| request.failed(cause));
+                refused = refused.or(failed);
+                if at + 1 == batch.len() {
+                    return refused.map_or(Ok(()), Err);
+                }
+            }
+        }
     }
 
     /// Carries out `requests` in order, many to a datagram, and says of each how it ended. A refusal
@@ -193,7 +235,7 @@ impl Socket {
         outcomes: &mut Vec<Result<Answer, Error>>,
     ) -> bool {
         let first = self.sequence.wrapping_add(1);
-        if let Err(cause) = self.send(batch, manner.flags()) {
+        if let Err(cause) = self.send(batch, |last| manner.flags(last)) {
             outcomes.extend(batch.first().map(|leader| Err(leader.failed(cause))));
             return false;
         }
@@ -215,7 +257,7 @@ impl Socket {
     /// `ENOENT`.
     pub(crate) fn get(&mut self, request: &Request) -> Result<Vec<RouteNetlinkMessage>, Error> {
         let deadline = Instant::now() + self.timeout;
-        self.send(std::slice::from_ref(request), 0)
+        self.send(std::slice::from_ref(request), |_| NLM_F_ACK)
             .and_then(|()| self.collect(self.sequence, deadline))
             .map(|answer| answer.messages)
             .map_err(|cause| request.failed(cause))
@@ -229,7 +271,7 @@ impl Socket {
         let deadline = Instant::now() + self.timeout;
         for _ in 0..DUMP_ATTEMPTS {
             let answer = self
-                .send(std::slice::from_ref(request), NLM_F_DUMP)
+                .send(std::slice::from_ref(request), |_| NLM_F_DUMP | NLM_F_ACK)
                 .and_then(|()| self.collect(self.sequence, deadline))
                 .map_err(|cause| request.failed(cause))?;
             if !answer.interrupted {
@@ -240,13 +282,13 @@ impl Socket {
     }
 
     /// Sends all in one datagram, each with a sequence number of its own, the last of which is then
-    /// `self.sequence`.
-    fn send(&mut self, requests: &[Request], flags: u16) -> Result<(), Cause> {
+    /// `self.sequence`. `flags` of a request that is the last one, or is not.
+    fn send(&mut self, requests: &[Request], flags: impl Fn(bool) -> u16) -> Result<(), Cause> {
         let mut datagram = Vec::new();
-        for request in requests {
+        for (at, request) in requests.iter().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
             let mut header = NetlinkHeader::default();
-            header.flags = request.flags | flags | NLM_F_REQUEST | NLM_F_ACK;
+            header.flags = request.flags | flags(at + 1 == requests.len()) | NLM_F_REQUEST;
             header.sequence_number = self.sequence;
             request.write(header, &mut datagram);
         }
@@ -261,12 +303,8 @@ impl Socket {
         let mut answer = Answer::default();
         loop {
             self.receive(deadline)?;
-            let mut rest = self.buffer.as_slice();
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(|error| Cause::Undecodable(error.to_string()))?;
-                let length = (message.header.length as usize).next_multiple_of(4);
-                rest = rest.get(length..).unwrap_or_default();
+            for message in Messages::of(&self.buffer) {
+                let message = message?;
                 let header = message.header;
                 if header.sequence_number != sequence || header.port_number != self.port {
                     continue;
@@ -301,6 +339,37 @@ impl Socket {
                 Err(error) => return Err(Cause::Socket(error)),
             }
         }
+    }
+}
+
+/// The messages of one datagram. It ends at the first that cannot be read.
+struct Messages<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Messages<'a> {
+    fn of(datagram: &'a [u8]) -> Self {
+        Messages { rest: datagram }
+    }
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<NetlinkMessage<RouteNetlinkMessage>, Cause>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(self.rest)
+            .map_err(|error| Cause::Undecodable(error.to_string()));
+        let length = message
+            .as_ref()
+            .map(|message| message.header.length as usize);
+        let next = length.unwrap_or(usize::MAX).checked_next_multiple_of(4);
+        self.rest = next
+            .and_then(|next| self.rest.get(next..))
+            .unwrap_or_default();
+        Some(message)
     }
 }
 

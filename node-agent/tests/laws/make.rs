@@ -120,6 +120,7 @@ pub(crate) fn link(index: u32, name: &str) -> Link {
         loopback: name == "lo",
         group: 0,
         alias: None,
+        veth_peer: None,
     }
 }
 

@@ -15,6 +15,18 @@ fn namespaces_are_the_same_by_identity_not_by_path() {
 }
 
 #[test]
+fn a_thread_that_steps_in_is_home_again() {
+    let netns = new_namespace();
+    let work = || {
+        let home = Netns::current().unwrap();
+        let id = || Netns::current().unwrap().id().unwrap();
+        let inside = netns.step_in(&home, id).unwrap();
+        assert_eq!((inside, id()), (netns.id().unwrap(), home.id().unwrap()));
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+}
+
+#[test]
 fn what_is_no_namespace_is_refused_by_its_path() {
     let missing = Netns::open(Path::new("/run/netns/no-such-sandbox")).unwrap_err();
     assert!(matches!(missing, NetnsError::Missing { .. }), "{missing}");

@@ -32,6 +32,16 @@ fn neighbours_of_both_families_read_back_in_order() {
     assert!(!learned.permanent && learned.mac.is_some());
     assert!(known("10.1.0.8").is_none() && known("fd00:1::8").is_none());
     assert!(neighbours.is_sorted());
+
+    let mut look = |dev, address: &str| pair.host.neighbour(dev, ip(address));
+    for one in &expected {
+        let found = look(dev, &one.address.to_string()).unwrap();
+        assert_eq!(found.as_ref(), Some(one));
+    }
+    assert_eq!(look(dev, "10.1.0.6").unwrap(), None);
+    assert_eq!(look(dev, "fd00:1::6").unwrap(), None);
+    let gone = look(99, "10.1.0.99").unwrap_err();
+    assert_eq!(gone.errno(), Some(Errno::ENODEV));
 }
 
 #[test]

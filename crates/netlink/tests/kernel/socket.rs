@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use gingham_model::{Change, Owner, Route, TABLE_MAIN};
-use gingham_netlink::{Cause, Socket, address, neighbour};
+use gingham_netlink::{Cause, Request, Socket, address, link, neighbour};
 use nix::errno::Errno;
 use std::time::Duration;
 
@@ -38,6 +38,36 @@ fn in_a_batch_the_failing_step_is_named_and_the_socket_stays_in_step() {
             .starts_with(&format!("add address 10.1.0.21/24 to interface {dev}: "))
     );
     assert_eq!(pair.host.link("gh0").unwrap().index, dev);
+}
+
+#[test]
+fn of_many_that_run_together_the_first_that_fails_is_named_and_all_are_done() {
+    let mut pair = connected();
+    let dev = pair.host_dev;
+    let address = |at: u8| address::add(dev, ip(&format!("10.2.0.{at}")), 32);
+    let refused = |at: u8| link::set_group(1000 + u32::from(at), 1);
+    for failing in [0, 5, 63, 64, 149] {
+        let run: Vec<Request> = (0..150)
+            .map(|at| match at {
+                at if at == failing || at == 149 => refused(at),
+                at => address(at),
+            })
+            .collect();
+        let error = pair.host.run(&run).unwrap_err().to_string();
+        let named = format!(
+            "put interface {} into group 0x1: ",
+            1000 + u32::from(failing)
+        );
+        assert!(error.starts_with(&named), "{error}");
+        let mut done: Vec<_> = pair.host.addresses_of(dev).unwrap();
+        done.retain(|address| address.length == 32);
+        // The datagram in which it failed was carried out to its end, and no later one was sent.
+        let sent = (usize::from(failing) / 64 + 1) * 64;
+        let refusals = usize::from(failing != 149) + usize::from(sent >= 150);
+        assert_eq!(done.len(), sent.min(150) - refusals);
+        let undo = done.iter().map(|one| address::remove(dev, one.address, 32));
+        pair.host.run(&undo.collect::<Vec<_>>()).unwrap();
+    }
 }
 
 #[test]

@@ -133,6 +133,7 @@ impl Kernel {
             loopback: index == LO,
             group,
             alias: None,
+            veth_peer: None,
         });
         self.links.last_mut().unwrap()
     }
