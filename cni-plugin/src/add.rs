@@ -8,7 +8,9 @@ use crate::run_dir::{AddAtWork, LOCK_DEADLINE, RunDir, now};
 use crate::unwire::unwire;
 use crate::wire::{self, KERNEL_TIMEOUT, Places, Wiring};
 use gingham_cni::{Add, AddResult, Code, Conf, Error, Interface, IpConfig, RouteConfig};
-use gingham_ipam::{LONGEST_INTENT, Lease, NodeState, Request, Reservation, Supply};
+use gingham_ipam::{
+    LONGEST_INTENT, Lease, LeaseError, NodeState, Request, Reservation, Supply, Wanted,
+};
 use gingham_model::{Family, HOST_MAC, Prefix, gateway};
 use gingham_netlink::{Netns, NetnsError};
 use std::net::IpAddr;
@@ -95,7 +97,7 @@ fn reserve(
     (state, names): (&NodeState, &Names),
     log: &Log<'_>,
 ) -> Result<Lease, Error> {
-    let wanted = Request {
+    let asked = Request {
         key: key(&request.attachment),
         pod: request
             .pod
@@ -104,18 +106,47 @@ fn reserve(
             .unwrap_or_default(),
         mac: names.pod_mac,
         host_if: names.host_if.clone(),
+        wanted: wanted(&request.wanted),
     };
     let supply = supply(&request.conf, state);
     let now = now()?;
     let reservation = run_dir
-        .update(log, |leases| leases.reserve(wanted, &supply, now))
-        .map_err(failure::lease)?;
+        .update(log, |leases| leases.reserve(asked, &supply, now))
+        .map_err(|error| refusal(error, &request.wanted))?;
     match reservation {
         Reservation::New(lease) => Ok(lease),
         Reservation::Resumed(lease) => {
             unwire(&names.host_if).map_err(failure::netlink)?;
             Ok(lease)
         }
+    }
+}
+
+fn wanted(wanted: &gingham_cni::Wanted) -> Wanted {
+    Wanted {
+        v4: wanted.v4.as_ref().map(|asked| asked.value),
+        v6: wanted.v6.as_ref().map(|asked| asked.value),
+        pool: wanted.pool.as_ref().map(|asked| asked.value.clone()),
+    }
+}
+
+/// Why nothing was reserved; of what was asked for by name with the words by which it was.
+fn refusal(error: LeaseError, wanted: &gingham_cni::Wanted) -> Error {
+    let by = match &error {
+        LeaseError::NotGiven { address, .. } | LeaseError::Taken { address, .. } => match address {
+            IpAddr::V4(_) => wanted.v4.as_ref().map(ToString::to_string),
+            IpAddr::V6(_) => wanted.v6.as_ref().map(ToString::to_string),
+        },
+        LeaseError::NoBlockOfPool { .. } => wanted.pool.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let error = failure::lease(error);
+    match by {
+        Some(by) => Error {
+            msg: format!("{by}: {}", error.msg),
+            ..error
+        },
+        None => error,
     }
 }
 

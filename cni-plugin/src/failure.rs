@@ -34,6 +34,7 @@ pub(crate) fn store(error: StoreError) -> Error {
         StoreError::NoRunDir(_) | StoreError::LockTimeout { .. } => Code::TryAgainLater,
         StoreError::File(FileError::Io { .. }) => Code::Io,
         StoreError::File(FileError::Malformed { .. }) => Code::Decode,
+        StoreError::NoWitness { .. } => Code::Internal,
     };
     Error::new(code, error.to_string())
 }
@@ -41,8 +42,9 @@ pub(crate) fn store(error: StoreError) -> Error {
 pub(crate) fn lease(error: LeaseError) -> Error {
     let code = match error {
         LeaseError::AlreadyHeld(_) => Code::AlreadyAttached,
-        LeaseError::AllCooling { .. } => Code::TryAgainLater,
+        LeaseError::AllCooling { .. } | LeaseError::Taken { .. } => Code::TryAgainLater,
         LeaseError::Exhausted { .. } => Code::Exhausted,
+        LeaseError::NotGiven { .. } | LeaseError::NoBlockOfPool { .. } => Code::RequestRefused,
         LeaseError::NotReserved(_) => Code::Internal,
         LeaseError::Store(error) => return store(error),
     };

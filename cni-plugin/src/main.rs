@@ -23,6 +23,7 @@ mod run_dir;
 mod status;
 mod unwire;
 mod wire;
+mod witness;
 
 use gingham_cni::{Command, Environment, Error, Request, Version};
 use log::Log;

@@ -2,6 +2,7 @@
 
 use crate::failure;
 use crate::log::Log;
+use crate::witness::Kernel;
 use gingham_cni::{Code, Conf, Error};
 use gingham_ipam::{BootId, LeaseStore, Leases, NodeState, StoreError};
 use nix::time::{ClockId, clock_gettime};
@@ -32,10 +33,11 @@ impl RunDir {
     /// Changes the leases under their lock. Damaged ones are repaired first, which the log is told.
     pub(crate) fn update<T, E: From<StoreError>>(
         &self,
-        _log: &Log<'_>,
+        log: &Log<'_>,
         change: impl FnOnce(&mut Leases) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.leases.update(&self.boot, LOCK_DEADLINE, change)
+        let witness = Kernel::new(log);
+        (self.leases).update(&self.boot, LOCK_DEADLINE, &witness, change)
     }
 
     /// The leases, repaired where they are damaged, and whether an ADD was at work when they were

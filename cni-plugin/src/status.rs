@@ -4,7 +4,7 @@ use crate::add::supply;
 use crate::log::Log;
 use crate::run_dir::{RunDir, now};
 use gingham_cni::{Code, Conf, Error};
-use gingham_ipam::{LeaseKey, NodeState, Request};
+use gingham_ipam::{LeaseKey, NodeState, Request, Wanted};
 use gingham_model::HOST_MAC;
 
 /// Succeeds with a usable `node.json` of this boot; says [`Code::NotAvailable`] otherwise, and with
@@ -51,6 +51,7 @@ fn has_an_address(
         pod: String::new(),
         mac: HOST_MAC,
         host_if: "-".into(),
+        wanted: Wanted::default(),
     };
     let supply = supply(conf, state);
     leases

@@ -231,31 +231,6 @@ fn node_state() {
 }
 
 #[test]
-fn a_damaged_lease_store_is_named_and_not_touched() {
-    let (host, pod) = (Host::new(), pod());
-    host.add("c1", &pod).succeeded();
-    let path = host.path("leases.json");
-    let good = std::fs::read_to_string(&path).unwrap();
-    for bad in [
-        "",
-        "{",
-        &good.replace("Held", "Lost"),
-        &good.replace("\"v4\":\"", "\"v4\":\"x"),
-    ] {
-        std::fs::write(&path, bad).unwrap();
-        for verb in ["ADD", "DEL"] {
-            let (code, msg) = host.run(&host.call(verb, "c2", &self::pod())).error();
-            assert_eq!(code, 6, "{msg}");
-            assert!(msg.starts_with(&format!("{}: ", path.display())), "{msg}");
-        }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), bad);
-    }
-    std::fs::write(&path, good).unwrap();
-    host.del("c1", &pod).succeeded();
-    host.assert_clean();
-}
-
-#[test]
 fn exhaustion_and_rest_have_codes_of_their_own() {
     let host = Host::new();
     let mut state = host.node_state();

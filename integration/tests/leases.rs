@@ -18,6 +18,7 @@ use world::{one_zone, routes, up};
 
 on_both_stores! {
     pods_whose_leases_are_lost_keep_their_addresses,
+    damaged_leases_are_repaired_by_the_agent,
     an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first,
     the_addresses_of_a_pod_that_vanished_are_given_back,
 }
@@ -100,12 +101,27 @@ fn pods_whose_leases_are_lost_keep_their_addresses(store: Store) {
     let (_lab, node) = scene(store);
     let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
     fs::remove_file(node.host().path("/run/gingham/leases.json")).unwrap();
-    // The plugin alone cannot know, but it finds their routes: a runtime tries again.
-    if let Ok(early) = node.add_pod("early") {
-        let of_early = |address| early.addresses().contains(address);
-        assert!(!pods.iter().any(|pod| pod.addresses().iter().any(of_early)));
-        node.del_pod("early").unwrap();
-    }
+    // The plugin needs no agent to know: it asks the kernel.
+    let early = node.add_pod("early").unwrap();
+    let of_early = |address| early.addresses().contains(address);
+    assert!(!pods.iter().any(|pod| pod.addresses().iter().any(of_early)));
+    node.del_pod("early").unwrap();
+    assert_adopted(&node, &pods);
+    assert_room_beside(&node, &pods);
+    assert_gone_after_del(&node, &pods);
+}
+
+fn damaged_leases_are_repaired_by_the_agent(store: Store) {
+    let (_lab, node) = scene(store);
+    let pods = ["one", "two"].map(|name| node.add_pod(name).unwrap());
+    let path = node.host().path("/run/gingham/leases.json");
+    let whole = fs::read(&path).unwrap();
+    // Of the second pod's lease only a part was written.
+    fs::write(&path, &whole[..whole.len() - 30]).unwrap();
+    assert_adopted(&node, &pods[1..]);
+    let first = lease(&node, &v4(&pods[0])).unwrap();
+    assert_ne!(first["containerId"], "", "its line could still be read");
+    fs::write(&path, vec![0; whole.len()]).unwrap();
     assert_adopted(&node, &pods);
     assert_room_beside(&node, &pods);
     assert_gone_after_del(&node, &pods);

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -116,10 +117,6 @@ impl Lost {
         }
     }
 }
-
-/// Longest sleep between two tries for the lock, which is held for a fraction of a millisecond: who
-/// sleeps longer is overtaken by all that come.
-const LONGEST_SLEEP: Duration = Duration::from_micros(300);
 
 impl LeaseStore {
     /// The store in `run_dir`; touches nothing yet.
@@ -249,26 +246,29 @@ impl LeaseStore {
         file::replace(&self.file, &after, 0o600)
     }
 
-    /// The lock, held until the file is dropped.
+    /// The lock, held until the file is dropped. Who does not get it at once queues up in the kernel,
+    /// which serves all in turn; a thread does so, for such a wait has no end of its own.
     fn lock(&self, deadline: Duration) -> Result<File, StoreError> {
         let file = self.open_lock()?;
+        let failed =
+            |action| move |source| StoreError::from(FileError::io(&self.lock, action)(source));
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
         let start = Instant::now();
-        let mut sleep = Duration::from_micros(50);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(source)) => {
-                    return Err(FileError::io(&self.lock, "lock")(source).into());
-                }
-                Err(TryLockError::WouldBlock) => {}
-            }
-            let waited = start.elapsed();
-            let Some(left) = deadline.checked_sub(waited).filter(|left| !left.is_zero()) else {
-                let path = self.lock.clone();
-                return Err(StoreError::LockTimeout { path, waited });
-            };
-            thread::sleep(sleep.min(left));
-            sleep = (sleep * 2).min(LONGEST_SLEEP);
+        let (granted, grant) = mpsc::channel();
+        // Granted too late, the file has no receiver and is dropped, and the lock with it.
+        let queue = move || drop(granted.send(file.lock().map(|()| file)));
+        let queued = thread::Builder::new().spawn(queue);
+        queued.map_err(failed("queue for"))?;
+        match grant.recv_timeout(deadline) {
+            Ok(file) => file.map_err(failed("lock")),
+            Err(_) => Err(StoreError::LockTimeout {
+                path: self.lock.clone(),
+                waited: start.elapsed(),
+            }),
         }
     }
 

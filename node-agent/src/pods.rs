@@ -20,10 +20,12 @@
 mod apply;
 mod audit;
 mod repair;
+mod witness;
 
 pub use apply::{SettleError, Settled, Settlement, mend};
 pub use audit::{Audit, Finding, SPACING};
 pub use repair::{Repair, Step, repairs};
+pub use witness::Kernel;
 
 use crate::links::is_link_local;
 use gingham_model::{
@@ -90,6 +92,12 @@ impl HostEnd {
         let both = routed().find(|routed| permanent().any(|other| other == *routed));
         let either = both.or_else(|| routed().next());
         either.or_else(|| permanent().next()).copied()
+    }
+
+    /// The hardware address at which one of these addresses is known to be.
+    fn mac_of(&self, addresses: &[IpAddr]) -> Option<MacAddress> {
+        let known = addresses.iter().find_map(|a| self.neighbours.get(a));
+        known.map(|at| at.mac())
     }
 }
 

@@ -222,5 +222,5 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
 fn mac(text: &str) -> Option<MacAddress> {
     let mac: MacAddress = text.parse().ok()?;
     let [first, ..] = mac.0;
-    (first & 1 == 0 && mac.0 != [0; 6] && mac != HOST_MAC).then_some(mac)
+    (first & 1 == 0 && mac != MacAddress::UNKNOWN && mac != HOST_MAC).then_some(mac)
 }

@@ -9,6 +9,11 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress(pub [u8; 6]);
 
+impl MacAddress {
+    /// All zeros, which no interface has: of an attachment whose hardware address nothing tells.
+    pub const UNKNOWN: MacAddress = MacAddress([0; 6]);
+}
+
 /// A text that is no hardware address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("MAC address {0:?}: must be six pairs of hexadecimal digits with colons between")]

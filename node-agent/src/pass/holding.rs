@@ -1,6 +1,7 @@
 //! How full this node's blocks are, by the lease store.
 
 use crate::give_back::Holding;
+use crate::pods::Kernel;
 use gingham_ipam::{LeaseStore, Leases, NodeState, StoreError};
 use gingham_model::Prefix;
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The longest to wait for the lock of the leases.
-const LOCK: Duration = Duration::from_secs(2);
+pub(super) const LOCK: Duration = Duration::from_secs(2);
 
 /// How this node's blocks stand by the lease store in `run_dir`, if `told` is what `node.json` says.
 ///
@@ -50,7 +51,7 @@ pub fn is_in_use(run_dir: &Path, told: &NodeState, block: Prefix) -> Result<bool
     let now = seconds_since_boot()?;
     let look = |leases: &mut Leases| Ok(leases.in_use(block, &told.supply(), now));
     let answer: Result<bool, StoreError> =
-        LeaseStore::new(run_dir).update(&told.boot_id, LOCK, look);
+        LeaseStore::new(run_dir).update(&told.boot_id, LOCK, &Kernel, look);
     answer.map_err(|error| error.to_string())
 }
 

@@ -1,11 +1,11 @@
 //! The pods' part of a pass: what lies on their host ends, and whether the leases agree.
 
 use super::Pass;
-use super::holding::seconds_since_boot;
-use crate::pods::{self, Audit, Datapath, Repair, Settled, Settlement, Step};
+use super::holding::{LOCK, seconds_since_boot};
+use crate::pods::{self, Audit, Datapath, Kernel, Repair, Settled, Settlement, Step};
 use crate::routes::fights::Fights;
 use crate::routes::reconcile::Extent;
-use gingham_ipam::{LeaseState, LeaseStore, Leases, NodeState};
+use gingham_ipam::{BootId, LeaseState, LeaseStore, Leases, NodeState, StoreError};
 use gingham_model::{Owner, POD_LINK_GROUP, RouteKey, TABLE_MAIN};
 use gingham_netlink::{Address, Error, Link, Socket};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ impl Wiring {
     ) -> Result<Wired, Error> {
         let datapath = read(socket, world, pass.extent())?;
         let store = LeaseStore::new(&pass.run_dir);
-        let leases = store.read(&pass.boot).map_err(|error| error.to_string());
+        let leases = leases(&store, &pass.boot);
         let (leases, now) = match leases.and_then(|leases| Ok((leases, seconds_since_boot()?))) {
             Ok(known) => known,
             Err(error) => {
@@ -90,6 +90,17 @@ impl Wiring {
         wired.again = wired.again.into_iter().chain(audit).min();
         Ok(wired)
     }
+}
+
+/// The leases, repaired where the file cannot be understood: the next ADD should not be the first to
+/// find out.
+fn leases(store: &LeaseStore, boot: &BootId) -> Result<Leases, String> {
+    let repaired = |_| {
+        let all = |leases: &mut Leases| Ok::<_, StoreError>(leases.clone());
+        store.update(boot, LOCK, &Kernel, all)
+    };
+    let leases = store.read(boot).or_else(repaired);
+    leases.map_err(|error| error.to_string())
 }
 
 /// Without a `node.json` of this boot nobody can have been given an address since it began.

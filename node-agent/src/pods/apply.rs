@@ -1,6 +1,7 @@
 //! Carries out repairs, and settles what the audit found.
 
 use super::repair::changes;
+use super::witness::Kernel;
 use super::{Finding, Repair, Step};
 use gingham_ipam::{BootId, Lease, LeaseError, LeaseStore, Leases, Recovered, StoreError};
 use gingham_model::{Change, Family, Route, TABLE_MAIN, gateway};
@@ -143,7 +144,8 @@ impl Settlement<'_> {
             Some(_) => Ok(Settled::Overtaken),
             None => Ok(settled(leases.forfeit(lease, now))),
         };
-        self.store.update(self.boot, LOCK_DEADLINE, release)
+        self.store
+            .update(self.boot, LOCK_DEADLINE, &Kernel, release)
     }
 
     fn cancel(&mut self, lease: &Lease) -> Result<Settled, SettleError> {
@@ -156,7 +158,7 @@ impl Settlement<'_> {
             Ok(settled)
         };
         // Written only when the link is gone, so this too is datapath first.
-        self.store.update(self.boot, LOCK_DEADLINE, cancel)
+        self.store.update(self.boot, LOCK_DEADLINE, &Kernel, cancel)
     }
 
     fn adopt(&mut self, recovered: &Recovered) -> Result<Settled, SettleError> {
@@ -171,7 +173,7 @@ impl Settlement<'_> {
                 Err(_) => Ok(Settled::Overtaken),
             }
         };
-        self.store.update(self.boot, LOCK_DEADLINE, adopt)
+        self.store.update(self.boot, LOCK_DEADLINE, &Kernel, adopt)
     }
 
     fn remove(&mut self, host_if: &str, dev: u32) -> Result<Settled, SettleError> {
@@ -184,7 +186,7 @@ impl Settlement<'_> {
             delete(socket, host_if)?;
             Ok(Settled::Done)
         };
-        self.store.update(self.boot, LOCK_DEADLINE, remove)
+        self.store.update(self.boot, LOCK_DEADLINE, &Kernel, remove)
     }
 }
 

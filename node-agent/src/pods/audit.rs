@@ -2,7 +2,7 @@
 
 use super::{Datapath, HostEnd, Whose, onto};
 use gingham_ipam::{LONGEST_INTENT, Lease, LeaseState, Leases, Recovered};
-use gingham_model::{Family, Owner, Route};
+use gingham_model::{Family, MacAddress, Owner, Route};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -212,7 +212,12 @@ impl Holders<'_> {
                 host_if: end.name.clone(),
                 dev: end.dev,
             }),
-            own => recovered(end, own).map(Finding::Adopt),
+            // While nothing tells the pod's hardware address it is waited for: the kernel asks for it
+            // with the first packet to the pod, which answers.
+            own => {
+                let mac = end.mac_of(own)?;
+                Some(Finding::Adopt(recovered(end, own, mac)))
+            }
         }
     }
 
@@ -235,16 +240,14 @@ impl Holders<'_> {
     }
 }
 
-/// `None` while nothing tells the pod's hardware address. The kernel asks for it with the first
-/// packet to the pod, which answers.
-fn recovered(end: &HostEnd, addresses: &[IpAddr]) -> Option<Recovered> {
-    let mut known = addresses.iter().filter_map(|a| end.neighbours.get(a));
+/// The attachment behind a host end.
+pub(super) fn recovered(end: &HostEnd, addresses: &[IpAddr], mac: MacAddress) -> Recovered {
     let mut recovered = Recovered {
         host_if: end.name.clone(),
         pod: end.alias.as_deref().map(pod).unwrap_or_default().to_owned(),
         v4: None,
         v6: None,
-        mac: known.next()?.mac(),
+        mac,
     };
     for address in addresses {
         match address {
@@ -252,7 +255,7 @@ fn recovered(end: &HostEnd, addresses: &[IpAddr]) -> Option<Recovered> {
             IpAddr::V6(v6) => recovered.v6 = Some(*v6),
         }
     }
-    Some(recovered)
+    recovered
 }
 
 /// The pod in an alias of the plugin's; nothing where it names a container.

@@ -107,7 +107,8 @@ fn steps(lease: &Lease, end: &HostEnd, datapath: &Datapath) -> Vec<Step> {
         steps.push(Step::Gateway);
     }
     for address in lease.addresses() {
-        if end.neighbours.get(&address) != Some(&At::Permanent(lease.mac)) {
+        let known = lease.mac != MacAddress::UNKNOWN;
+        if known && end.neighbours.get(&address) != Some(&At::Permanent(lease.mac)) {
             steps.push(Step::Neighbour(address, lease.mac));
         }
         let want = pod_route(address, end.dev);

@@ -2,8 +2,8 @@
 
 mod node;
 
-use gingham_agent::pods::{Audit, Finding, Settled, Settlement, mend};
-use gingham_ipam::{Lease, LeaseState, StoreError};
+use gingham_agent::pods::{Audit, Finding, Kernel, Settled, Settlement, mend};
+use gingham_ipam::{Lease, LeaseState, Leases, StoreError};
 use gingham_model::RouteProtocol;
 use node::{HOST_IF, NOW, Node, boot, lease};
 use std::collections::BTreeSet;
@@ -232,7 +232,7 @@ fn a_finding_waits_for_a_plugin_that_holds_the_lock() {
         node.finding()
     };
     let store = node.store();
-    let settled = store.update(&boot(), Duration::from_secs(5), |_| {
+    let settled = store.update(&boot(), Duration::from_secs(5), &Kernel, |_| {
         let (taken, mine) = (node.store(), boot());
         let mut settlement = Settlement {
             socket: &mut node.socket,
@@ -245,4 +245,26 @@ fn a_finding_waits_for_a_plugin_that_holds_the_lock() {
     let why = settled.unwrap().unwrap_err();
     assert!(why.contains("still locked by another process"), "{why}");
     assert_eq!(node.settle(&adopt), Settled::Done);
+}
+
+#[test]
+fn a_damaged_lease_store_gets_its_pods_from_the_kernel() {
+    let node = Node::new();
+    let whole = node.leases().live()[0].clone();
+    let good = std::fs::read(node.store().path()).unwrap();
+    for damage in [&good[..good.len() / 2], &vec![0; good.len()], b"{}"] {
+        std::fs::write(node.store().path(), damage).unwrap();
+        let repaired = node.in_namespace(|| {
+            let all = |leases: &mut Leases| Ok::<_, StoreError>(leases.live().to_vec());
+            let store = node.store();
+            store.update(&boot(), Duration::from_secs(5), &Kernel, all)
+        });
+        let repaired = repaired.unwrap();
+        assert_eq!(repaired.len(), 1, "{repaired:?}");
+        let lease = &repaired[0];
+        let known = |lease: &Lease| (lease.host_if.clone(), lease.v4, lease.v6, lease.mac);
+        assert_eq!(known(lease), known(&whole));
+        assert!(lease.is_recovered());
+        assert_eq!(node.leases().live(), repaired);
+    }
 }

@@ -1,8 +1,9 @@
 //! The whole program, as an operator runs it.
 
 use crate::kernel::World;
+use gingham_agent::pods::Kernel;
 use gingham_agent::status::{Routes, Status};
-use gingham_ipam::{BootId, LeaseError, LeaseStore, NodeState, Request};
+use gingham_ipam::{BootId, LeaseError, LeaseStore, NodeState, Request, Wanted};
 use gingham_model::{Change, Family, Owner};
 use serde::de::DeserializeOwned;
 use std::fs;
@@ -324,11 +325,14 @@ fn a_node_that_outgrows_its_block_claims_another() {
             pod: format!("default/pod{pod}"),
             mac: "02:67:00:00:00:01".parse().unwrap(),
             host_if: format!("gh{pod}"),
+            wanted: Wanted::default(),
         };
         let give = |leases: &mut gingham_ipam::Leases| -> Result<(), LeaseError> {
             leases.reserve(request, &state.supply(), 1).map(drop)
         };
-        leases.update(&boot, Duration::from_secs(5), give).unwrap();
+        leases
+            .update(&boot, Duration::from_secs(5), &Kernel, give)
+            .unwrap();
     }
     let v4 = |status: &Status| {
         let blocks = status.blocks.iter();

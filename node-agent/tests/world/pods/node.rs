@@ -61,6 +61,10 @@ impl Node {
         LeaseStore::new(self.dir.path())
     }
 
+    pub(crate) fn in_namespace<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.netns.visit(work).unwrap()
+    }
+
     pub(crate) fn leases(&self) -> Leases {
         self.store().read(&boot()).unwrap()
     }
