@@ -21,7 +21,7 @@ impl PingResult {
     }
 }
 
-/// Ten requests a second; the last one is waited for a second.
+/// Ten requests a second; the last one is waited for five seconds, for a machine that is busy.
 pub(crate) fn run(
     command: impl Fn(&[&str]) -> Exec,
     address: IpAddr,
@@ -29,7 +29,7 @@ pub(crate) fn run(
 ) -> Result<PingResult> {
     let (address, packets) = (address.to_string(), count.to_string());
     let argv = [
-        "ping", "-n", "-q", "-i", "0.1", "-W", "1", "-c", &packets, &address,
+        "ping", "-n", "-q", "-i", "0.1", "-W", "5", "-c", &packets, &address,
     ];
     let deadline = Duration::from_millis(100) * count + Duration::from_secs(15);
     let output = command(&argv).deadline(deadline).output()?;

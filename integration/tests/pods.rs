@@ -110,7 +110,7 @@ fn an_address_nobody_holds_is_unreachable_instead_of_looping() {
         ("fd00:101:0:22::99", "Destination unreachable: No route"),
     ] {
         let output = pod
-            .command(&["ping", "-c", "1", "-W", "5", address])
+            .command(&["ping", "-c", "3", "-W", "5", address])
             .output()
             .unwrap();
         assert!(output.stdout.contains(words), "{output:?}");
