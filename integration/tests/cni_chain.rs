@@ -1,0 +1,250 @@
+//! The chain of `deploy/10-gingham-chained.conflist` with the reference's own plugins, as the library of
+//! the container runtimes runs it: ports of the node, shaped rates, settings; and all of it goes again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+mod callers_world;
+mod world;
+
+use callers_world::{
+    CONF_FILE, NETWORK, addresses, assert_nothing_left, cnitool, configure, equip, leases, sandbox,
+    scene,
+};
+use gingham_integration::{Exec, Lab, Node};
+use gingham_netlink::Netns;
+use serde_json::{Value, json};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+use world::wait;
+
+const LIST: &str = include_str!("../../deploy/10-gingham-chained.conflist");
+/// The setting that the list's `tuning` makes: where it is, its value, and the kernel's own.
+const SETTING: (&str, &str, &str) = ("net.ipv4.tcp_keepalive_time", "600", "7200");
+/// The port of the node and of the pod, over TCP.
+const PORTS: (u16, u16) = (18080, 8080);
+/// Bits a second.
+const RATE: u64 = 20_000_000;
+/// Bits: small beside what passes while a rate is measured.
+const BURST: u64 = 256_000;
+/// How long a rate is measured.
+const MEASURE: Duration = Duration::from_secs(1);
+/// Says a line to port `$2` of `$1`, and prints what comes back.
+const CALL: &str =
+    "exec 3<>/dev/tcp/$1/$2 && echo hello >&3 && read -r -t 5 line <&3 && echo $line";
+
+/// A node with the chain, and pods made through it by `cnitool`.
+struct Scene {
+    lab: Lab,
+    node: Node,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (lab, node) = scene();
+        equip(&node, &["portmap", "bandwidth", "tuning"]);
+        configure(&node, CONF_FILE, &serde_json::from_str(LIST).unwrap());
+        Scene { lab, node }
+    }
+
+    /// Runs a verb for a pod with what the runtime says of it.
+    #[track_caller]
+    fn run(&self, verb: &str, pod: &str, capabilities: &Value) -> String {
+        let netns = format!("/run/netns/{pod}");
+        let run = cnitool(&self.node, verb, [NETWORK, &netns]);
+        run.env("CAP_ARGS", &capabilities.to_string())
+            .text()
+            .unwrap()
+    }
+
+    /// A new pod; its addresses, IPv4 first.
+    fn add(&self, pod: &str, capabilities: &Value) -> Vec<IpAddr> {
+        sandbox(&self.node, pod);
+        let before = leases(&self.node, NETWORK);
+        let result = self.run("add", pod, capabilities);
+        let result: Value = serde_json::from_str(&result).unwrap();
+        assert_eq!(result["cniVersion"], "1.1.0", "{result:#}");
+        let mut new = leases(&self.node, NETWORK);
+        new.retain(|lease| !before.contains(lease));
+        assert_eq!(new.len(), 1, "{new:#?}");
+        addresses(&new[0])
+    }
+
+    fn in_pod(&self, pod: &str, argv: &[&str]) -> Exec {
+        let enter = ["ip", "netns", "exec", pod];
+        self.node.command(&[&enter, argv].concat())
+    }
+
+    /// The network namespace of a pod, or the node's own.
+    fn netns(&self, pod: Option<&str>) -> Netns {
+        let path = match pod {
+            Some(pod) => self.node.host().path(&format!("/run/netns/{pod}")),
+            None => format!("/proc/{}/ns/net", self.node.host().init().pid).into(),
+        };
+        Netns::open(Path::new(&path)).unwrap()
+    }
+
+    /// What the other plugins of the chain have left on the node.
+    fn traces(&self) -> Vec<String> {
+        let rules = ["nft", "--stateless", "list", "ruleset"];
+        let queues = ["tc", "qdisc", "show"];
+        let [rules, queues] = [&rules[..], &queues].map(|argv| self.node.exec(argv).unwrap());
+        let rule = |line: &&str| line.contains("comment \"cnitool-");
+        let queue = |line: &&str| line.contains("tbf") || line.contains("ingress");
+        let lines = rules.lines().filter(rule);
+        let lines = lines.chain(queues.lines().filter(queue));
+        lines.map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+fn port() -> Value {
+    let (host, pod) = PORTS;
+    json!({"portMappings": [{"hostPort": host, "containerPort": pod, "protocol": "tcp"}]})
+}
+
+fn rates() -> Value {
+    json!({"bandwidth": {
+        "ingressRate": RATE, "ingressBurst": BURST, "egressRate": RATE, "egressBurst": BURST,
+    }})
+}
+
+#[test]
+fn a_port_of_the_node_leads_to_the_pod() {
+    let scene = Scene::new();
+    let pod = scene.add("server", &port());
+    let neighbour = scene.add("neighbour", &json!({}));
+    assert_eq!(neighbour.len(), 2);
+    scene.run("check", "server", &port());
+    scene.run("check", "neighbour", &json!({}));
+
+    let lab = scene.node.host().lab_executable().display().to_string();
+    let (host, inside) = PORTS;
+    let (host, inside) = (host.to_string(), inside.to_string());
+    let echo = ["ip", "netns", "exec", "server", &lab, "probe", "echo", "--port", &inside];
+    let server = scene.node.host().spawn("echo", &echo).unwrap();
+    wait("a server", || {
+        let printed = server.printed()?;
+        anyhow::ensure!(printed.starts_with("listening"), "{printed:?}");
+        Ok(())
+    });
+    let call = |exec: &dyn Fn(&[&str]) -> Exec, to: &str, port: &str| {
+        exec(&["bash", "-c", CALL, "call", to, port]).output().unwrap()
+    };
+    let other = scene.lab.node("z1w2").unwrap();
+    let core = scene.lab.at("c1").unwrap();
+    let from_other = |argv: &[&str]| other.command(argv);
+    let outside = |argv: &[&str]| core.command(argv);
+    let from_neighbour = |argv: &[&str]| scene.in_pod("neighbour", argv);
+    let itself = |argv: &[&str]| scene.in_pod("server", argv);
+    let from_node = |argv: &[&str]| scene.node.command(argv);
+    let callers: [(&str, &dyn Fn(&[&str]) -> Exec); 5] = [
+        ("another node", &from_other),
+        ("a machine outside", &outside),
+        ("a pod of the node", &from_neighbour),
+        ("the pod itself", &itself),
+        ("the node", &from_node),
+    ];
+    for (who, caller) in callers {
+        for address in &scene.node.plan().internal_ips {
+            let said = call(caller, &address.to_string(), &host);
+            assert_eq!(said.stdout, "hello\n", "{who} to {address}: {said:?}");
+        }
+    }
+    let said = call(&from_node, "127.0.0.1", &host);
+    assert_eq!(said.stdout, "hello\n", "{said:?}");
+    // Who comes from elsewhere is seen as who he is.
+    let printed = server.printed().unwrap();
+    for address in &other.plan().internal_ips {
+        assert!(printed.contains(&format!("from {address}\n")), "{printed}");
+    }
+
+    assert_ne!(scene.traces(), [""; 0]);
+    for name in ["server", "neighbour"] {
+        let capabilities = if name == "server" { port() } else { json!({}) };
+        scene.run("del", name, &capabilities);
+        scene.run("del", name, &capabilities);
+    }
+    assert_eq!(scene.traces(), [""; 0]);
+    assert_nothing_left(&scene.node);
+    let refused = call(&from_other, &scene.node.plan().internal_ips[0].to_string(), &host);
+    assert!(!refused.status.success(), "{refused:?} still leads to {pod:?}");
+}
+
+#[test]
+fn the_rate_of_a_pod_is_what_its_annotations_say() {
+    let scene = Scene::new();
+    let shaped = scene.add("shaped", &rates());
+    let free = scene.add("free", &json!({}));
+    scene.run("check", "shaped", &rates());
+    let node = || scene.netns(None);
+    let pod = |name| scene.netns(Some(name));
+    let own = &scene.node.plan().internal_ips;
+    for (family, own) in own.iter().enumerate() {
+        let into = rate(&node(), &pod("shaped"), shaped[family]);
+        let out = rate(&pod("shaped"), &node(), *own);
+        let control = rate(&node(), &pod("free"), free[family]).min(rate(&pod("free"), &node(), *own));
+        let figures = format!("{own}: into {into}, out {out}, unshaped {control}, of {RATE} bits/s");
+        for shaped in [into, out] {
+            assert!((RATE / 2..RATE * 13 / 10).contains(&shaped), "{figures}");
+        }
+        assert!(control > RATE * 4, "{figures}");
+        println!("{figures}");
+    }
+    scene.run("del", "shaped", &rates());
+    scene.run("del", "free", &json!({}));
+    assert_eq!(scene.traces(), [""; 0]);
+    assert_nothing_left(&scene.node);
+}
+
+#[test]
+fn settings_are_of_the_pod_alone_and_check_sees_to_them() {
+    let scene = Scene::new();
+    let (name, wanted, kernel) = SETTING;
+    scene.add("pod", &json!({}));
+    let setting = |argv: &[&str]| scene.in_pod("pod", argv).text().unwrap();
+    assert_eq!(setting(&["sysctl", "-n", name]).trim(), wanted);
+    let of_node = scene.node.exec(&["sysctl", "-n", name]).unwrap();
+    assert_eq!(of_node.trim(), kernel);
+    scene.run("check", "pod", &json!({}));
+    setting(&["sysctl", "-w", &format!("{name}={kernel}")]);
+    let red = cnitool(&scene.node, "check", [NETWORK, "/run/netns/pod"]);
+    assert!(!red.output().unwrap().status.success());
+    // GC and STATUS go through the whole chain as well.
+    scene.run("status", "pod", &json!({}));
+    scene.run("gc", "pod", &json!({}));
+    assert_nothing_left(&scene.node);
+}
+
+/// Bits a second of one connection from a namespace to a listener in another.
+fn rate(from: &Netns, to: &Netns, address: IpAddr) -> u64 {
+    let listen = || TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+    let listener = to.visit(listen).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connect = || TcpStream::connect((address, port)).unwrap();
+    let mut sender = from.visit(connect).unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    let sending = thread::spawn(move || {
+        let block = [0; 1 << 16];
+        // Until the receiver has seen enough.
+        while sender.write_all(&block).is_ok() {}
+    });
+    receiver.set_read_timeout(Some(MEASURE)).unwrap();
+    let (start, mut received) = (Instant::now(), 0);
+    let mut block = vec![0; 1 << 16];
+    while start.elapsed() < MEASURE {
+        received += match receiver.read(&mut block) {
+            Ok(read) => read as u64,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => panic!("{error}"),
+        };
+    }
+    let took = start.elapsed();
+    drop(receiver);
+    sending.join().unwrap();
+    (received as f64 * 8.0 / took.as_secs_f64()) as u64
+}
