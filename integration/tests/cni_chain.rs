@@ -9,15 +9,16 @@
 mod callers_world;
 mod world;
 
+use anyhow::ensure;
 use callers_world::{
     CONF_FILE, NETWORK, addresses, assert_nothing_left, cnitool, configure, equip, leases, sandbox,
     scene,
 };
-use gingham_integration::{Exec, Lab, Node};
+use gingham_integration::{Exec, Lab, LabBox, Node, Output, Process};
 use gingham_netlink::Netns;
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,6 +81,22 @@ impl Scene {
         self.node.command(&[&enter, argv].concat())
     }
 
+    /// Sends every line back, in a pod.
+    fn serve(&self, pod: &str) -> Process {
+        let host = self.node.host();
+        let lab = host.lab_executable().display().to_string();
+        let port = PORTS.1.to_string();
+        let enter = ["ip", "netns", "exec", pod];
+        let echo = [&enter[..], &[&lab, "probe", "echo", "--port", &port]].concat();
+        let server = host.spawn("echo", &echo).unwrap();
+        wait("a server", || {
+            let printed = server.printed()?;
+            ensure!(printed.starts_with("listening"), "{printed:?}");
+            Ok(())
+        });
+        server
+    }
+
     /// The network namespace of a pod, or the node's own.
     fn netns(&self, pod: Option<&str>) -> Netns {
         let path = match pod {
@@ -102,6 +119,32 @@ impl Scene {
     }
 }
 
+/// Who calls the port of the node: a machine, or a pod on it.
+#[derive(Debug)]
+struct Caller<'a> {
+    on: &'a LabBox,
+    enter: Vec<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    fn on(on: &'a LabBox) -> Self {
+        let enter = Vec::new();
+        Caller { on, enter }
+    }
+
+    fn in_pod(on: &'a LabBox, pod: &'a str) -> Self {
+        let enter = vec!["ip", "netns", "exec", pod];
+        Caller { on, enter }
+    }
+
+    fn call(&self, to: IpAddr) -> Output {
+        let (to, port) = (to.to_string(), PORTS.0.to_string());
+        let call = ["bash", "-c", CALL, "call", &to, &port];
+        let words = [&self.enter[..], &call].concat();
+        self.on.command(&words).output().unwrap()
+    }
+}
+
 fn port() -> Value {
     let (host, pod) = PORTS;
     json!({"portMappings": [{"hostPort": host, "containerPort": pod, "protocol": "tcp"}]})
@@ -116,63 +159,43 @@ fn rates() -> Value {
 #[test]
 fn a_port_of_the_node_leads_to_the_pod() {
     let scene = Scene::new();
-    let pod = scene.add("server", &port());
-    let neighbour = scene.add("neighbour", &json!({}));
-    assert_eq!(neighbour.len(), 2);
+    let Scene { lab, node } = &scene;
+    scene.add("server", &port());
+    scene.add("neighbour", &json!({}));
     scene.run("check", "server", &port());
-    scene.run("check", "neighbour", &json!({}));
+    let server = scene.serve("server");
 
-    let lab = scene.node.host().lab_executable().display().to_string();
-    let (host, inside) = PORTS;
-    let (host, inside) = (host.to_string(), inside.to_string());
-    let echo = ["ip", "netns", "exec", "server", &lab, "probe", "echo", "--port", &inside];
-    let server = scene.node.host().spawn("echo", &echo).unwrap();
-    wait("a server", || {
-        let printed = server.printed()?;
-        anyhow::ensure!(printed.starts_with("listening"), "{printed:?}");
-        Ok(())
-    });
-    let call = |exec: &dyn Fn(&[&str]) -> Exec, to: &str, port: &str| {
-        exec(&["bash", "-c", CALL, "call", to, port]).output().unwrap()
-    };
-    let other = scene.lab.node("z1w2").unwrap();
-    let core = scene.lab.at("c1").unwrap();
-    let from_other = |argv: &[&str]| other.command(argv);
-    let outside = |argv: &[&str]| core.command(argv);
-    let from_neighbour = |argv: &[&str]| scene.in_pod("neighbour", argv);
-    let itself = |argv: &[&str]| scene.in_pod("server", argv);
-    let from_node = |argv: &[&str]| scene.node.command(argv);
-    let callers: [(&str, &dyn Fn(&[&str]) -> Exec); 5] = [
-        ("another node", &from_other),
-        ("a machine outside", &outside),
-        ("a pod of the node", &from_neighbour),
-        ("the pod itself", &itself),
-        ("the node", &from_node),
+    let other = lab.at("z1w2").unwrap();
+    let callers = [
+        Caller::on(other),
+        Caller::on(lab.at("c1").unwrap()),
+        Caller::in_pod(node.host(), "neighbour"),
+        Caller::in_pod(node.host(), "server"),
+        Caller::on(node.host()),
     ];
-    for (who, caller) in callers {
-        for address in &scene.node.plan().internal_ips {
-            let said = call(caller, &address.to_string(), &host);
-            assert_eq!(said.stdout, "hello\n", "{who} to {address}: {said:?}");
+    for caller in callers {
+        for address in &node.plan().internal_ips {
+            let said = caller.call(*address);
+            assert_eq!(said.stdout, "hello\n", "{caller:?} to {address}: {said:?}");
         }
     }
-    let said = call(&from_node, "127.0.0.1", &host);
+    let said = Caller::on(node.host()).call(Ipv4Addr::LOCALHOST.into());
     assert_eq!(said.stdout, "hello\n", "{said:?}");
     // Who comes from elsewhere is seen as who he is.
     let printed = server.printed().unwrap();
-    for address in &other.plan().internal_ips {
+    for address in &lab.node("z1w2").unwrap().plan().internal_ips {
         assert!(printed.contains(&format!("from {address}\n")), "{printed}");
     }
 
     assert_ne!(scene.traces(), [""; 0]);
-    for name in ["server", "neighbour"] {
-        let capabilities = if name == "server" { port() } else { json!({}) };
-        scene.run("del", name, &capabilities);
-        scene.run("del", name, &capabilities);
+    for _ in 0..2 {
+        scene.run("del", "server", &port());
+        scene.run("del", "neighbour", &json!({}));
     }
     assert_eq!(scene.traces(), [""; 0]);
-    assert_nothing_left(&scene.node);
-    let refused = call(&from_other, &scene.node.plan().internal_ips[0].to_string(), &host);
-    assert!(!refused.status.success(), "{refused:?} still leads to {pod:?}");
+    assert_nothing_left(node);
+    let refused = Caller::on(other).call(node.plan().internal_ips[0]);
+    assert!(!refused.status.success(), "{refused:?}");
 }
 
 #[test]
@@ -187,8 +210,10 @@ fn the_rate_of_a_pod_is_what_its_annotations_say() {
     for (family, own) in own.iter().enumerate() {
         let into = rate(&node(), &pod("shaped"), shaped[family]);
         let out = rate(&pod("shaped"), &node(), *own);
-        let control = rate(&node(), &pod("free"), free[family]).min(rate(&pod("free"), &node(), *own));
-        let figures = format!("{own}: into {into}, out {out}, unshaped {control}, of {RATE} bits/s");
+        let control =
+            rate(&node(), &pod("free"), free[family]).min(rate(&pod("free"), &node(), *own));
+        let figures =
+            format!("{own}: into {into}, out {out}, unshaped {control}, of {RATE} bits/s");
         for shaped in [into, out] {
             assert!((RATE / 2..RATE * 13 / 10).contains(&shaped), "{figures}");
         }

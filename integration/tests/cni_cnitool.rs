@@ -11,7 +11,7 @@ mod world;
 
 use callers_world::{
     CONF_FILE, NETWORK, addresses, assert_nothing_left, assert_reaches, cnitool, configure,
-    conflist, left, leases, remembered, sandbox, scene,
+    conflist, leases, left, remembered, sandbox, scene,
 };
 use gingham_integration::{CNI_BIN_DIR, Node};
 use serde_json::{Value, json};
@@ -55,7 +55,11 @@ fn addresses_of(result: &Value) -> Vec<IpAddr> {
 
 /// A ping from a network namespace of the node.
 fn ping<'a>(node: &'a Node, name: &'a str) -> impl Fn(&str) -> gingham_integration::Exec + 'a {
-    move |to| node.command(&["ip", "netns", "exec", name, "ping", "-c", "1", "-W", "5", to])
+    move |to| {
+        node.command(&[
+            "ip", "netns", "exec", name, "ping", "-c", "1", "-W", "5", to,
+        ])
+    }
 }
 
 #[test]
@@ -84,7 +88,10 @@ fn the_library_takes_our_answers_in_every_version() {
         match checks {
             Checks::Yes => assert!(checked.status.success(), "{version}: {checked:?}"),
             // It does not even call us.
-            Checks::No => assert!(checked.stderr.contains("does not support CHECK"), "{checked:?}"),
+            Checks::No => assert!(
+                checked.stderr.contains("does not support CHECK"),
+                "{checked:?}"
+            ),
         }
         // The same container again: refused, and the first is none the worse.
         let again = run("add");
@@ -126,7 +133,10 @@ fn check_is_red_after_damage_and_green_after_repair() {
     let link = ["ip", "-n", "pod", "link", "set", "dev", "eth0", "mtu"];
     node.exec(&[&link[..], &["1400"]].concat()).unwrap();
     let red = run("check");
-    assert!(!red.status.success() && red.stderr.contains("1400"), "{red:?}");
+    assert!(
+        !red.status.success() && red.stderr.contains("1400"),
+        "{red:?}"
+    );
     node.exec(&[&link[..], &["1500"]].concat()).unwrap();
     let green = run("check");
     assert!(green.status.success(), "{green:?}");
@@ -135,7 +145,11 @@ fn check_is_red_after_damage_and_green_after_repair() {
 #[test]
 fn status_tells_of_a_node_without_an_agent() {
     let (_lab, node) = scene();
-    let run = || cnitool(&node, "status", [NETWORK, "/run/netns/none"]).output().unwrap();
+    let run = || {
+        cnitool(&node, "status", [NETWORK, "/run/netns/none"])
+            .output()
+            .unwrap()
+    };
     assert!(run().status.success());
     node.stop_agent(nix::sys::signal::Signal::SIGKILL).unwrap();
     // Pods start without an agent, not without what it has written.
@@ -162,7 +176,13 @@ fn gc_collects_what_nobody_is_attached_to_any_more() {
     node.exec(&["rm", "-r", "/var/lib/cni/results"]).unwrap();
     cnitool(&node, "add", [NETWORK, &known]).text().unwrap();
     cnitool(&node, "add", ["neighbour", &stays]).text().unwrap();
-    assert_eq!((leases(&node, NETWORK).len(), remembered(&node, NETWORK).len()), (2, 1));
+    assert_eq!(
+        (
+            leases(&node, NETWORK).len(),
+            remembered(&node, NETWORK).len()
+        ),
+        (2, 1)
+    );
 
     let gc = || cnitool(&node, "gc", [NETWORK, &known]).text().unwrap();
     gc();
@@ -199,7 +219,10 @@ fn by_hand_it_says_what_it_is() {
     let (_lab, node) = scene();
     let plugin = format!("{CNI_BIN_DIR}/gingham");
     let output = node.command(&[&plugin]).output().unwrap();
-    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(
+        output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
     for (version, _) in VERSIONS {
         assert!(output.stderr.contains(version), "{output:?}");
     }

@@ -15,7 +15,7 @@ use anyhow::ensure;
 use callers_world::containerd::Containerd;
 use callers_world::{
     CONF_FILE, NETWORK, addresses, assert_nothing_left, assert_reaches, cnitool, configure,
-    conflist, equip, left, leases, scene,
+    conflist, equip, leases, left, scene,
 };
 use gingham_integration::{CONFLIST, Exec, Node};
 use nix::sys::signal::Signal;
@@ -27,7 +27,9 @@ use world::{PATIENCE, wait};
 #[track_caller]
 fn leased(node: &Node, id: &str) -> Vec<IpAddr> {
     let leases = leases(node, NETWORK);
-    let mut found = leases.iter().filter(|lease| lease["containerId"] == format!("default-{id}"));
+    let mut found = leases
+        .iter()
+        .filter(|lease| lease["containerId"] == format!("default-{id}"));
     match (found.next(), found.next()) {
         (Some(lease), None) => addresses(lease),
         _ => panic!("one lease of {id}: {leases:#?}"),
@@ -55,7 +57,10 @@ fn a_container_gets_its_addresses_and_leaves_nothing() {
         let link = containerd.inside(id, &["ip", "address", "show", "dev", "eth0"]);
         let link = link.text().unwrap();
         for address in leased(&node, id) {
-            assert!(link.contains(&format!(" {address}/")), "{address} of {id}: {link}");
+            assert!(
+                link.contains(&format!(" {address}/")),
+                "{address} of {id}: {link}"
+            );
             assert!(other.host().ping(address, 1).unwrap().complete());
         }
         assert_reaches(ping(&containerd, id), &other);
@@ -96,8 +101,14 @@ fn a_killed_container_leaves_nothing() {
         ensure!(links.is_empty(), "{links}");
         Ok(())
     });
-    assert_ne!(left(&node), [""; 0], "the lease, until someone says that nobody needs it");
-    cnitool(&node, "gc", [NETWORK, "/run/netns/none"]).text().unwrap();
+    assert_ne!(
+        left(&node),
+        [""; 0],
+        "the lease, until someone says that nobody needs it"
+    );
+    cnitool(&node, "gc", [NETWORK, "/run/netns/none"])
+        .text()
+        .unwrap();
     assert_nothing_left(&node);
 }
 
@@ -140,7 +151,8 @@ fn a_del_for_a_container_of_another_network_is_well_taken() {
     assert_eq!(leases(&node, NETWORK).len(), 1);
 
     // Ours alone: its DEL is for a container that it has never seen.
-    node.exec(&["rm", "/etc/cni/net.d/05-bridge.conflist"]).unwrap();
+    node.exec(&["rm", "/etc/cni/net.d/05-bridge.conflist"])
+        .unwrap();
     containerd.remove("theirs");
     leased(&node, "ours");
     containerd.remove("ours");
@@ -162,7 +174,10 @@ fn a_single_configuration_and_a_chain_are_taken_as_well() {
     for (file, conf) in [
         ("10-gingham.conf", &single),
         (CONF_FILE, &list),
-        ("10-gingham-chained.conflist", &serde_json::from_str(chain).unwrap()),
+        (
+            "10-gingham-chained.conflist",
+            &serde_json::from_str(chain).unwrap(),
+        ),
     ] {
         configure(&node, file, conf);
         containerd.detached("c").unwrap();
@@ -174,6 +189,7 @@ fn a_single_configuration_and_a_chain_are_taken_as_well() {
         }
         containerd.remove("c");
         assert_nothing_left(&node);
-        node.exec(&["rm", &format!("/etc/cni/net.d/{file}")]).unwrap();
+        node.exec(&["rm", &format!("/etc/cni/net.d/{file}")])
+            .unwrap();
     }
 }

@@ -115,7 +115,8 @@ impl Containerd {
     }
 
     fn ctr(&self, arguments: &[&str]) -> Exec {
-        self.node.command(&[&[&*program("ctr")], arguments].concat())
+        self.node
+            .command(&[&[&*program("ctr")], arguments].concat())
     }
 }
 
@@ -132,7 +133,17 @@ fn program(name: &str) -> String {
 
 /// The words of `ctr run`. The machine's unified hierarchy may lack the cpu controller.
 fn run<'a>(how: &'a str, id: &'a str, command: &[&'a str]) -> Vec<&'a str> {
-    let run = ["run", "--cni", "--cpu-shares", "0", how, "--rootfs", ROOT, id, BUSYBOX];
+    let run = [
+        "run",
+        "--cni",
+        "--cpu-shares",
+        "0",
+        how,
+        "--rootfs",
+        ROOT,
+        id,
+        BUSYBOX,
+    ];
     [&run, command].concat()
 }
 
