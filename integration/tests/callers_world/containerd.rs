@@ -5,6 +5,8 @@
 //! sees that one alone, in a cgroup namespace of which a group of its own is the root. `/run/cgroup` is
 //! the whole of it: a process must be moved into the group before it enters the namespace, for then
 //! `nsdelegate` forbids it.
+//!
+//! runc is Debian's: it knows that hierarchy, and its own module would take cgo and libseccomp's headers.
 
 use crate::world::{PATIENCE, wait};
 use anyhow::{Context, Result};
@@ -36,9 +38,14 @@ const ROOT: &str = "/run/rootfs";
 const BUSYBOX: &str = "/bin/busybox";
 
 pub(crate) struct Containerd {
-    node: Node,
-    group: String,
+    group: Group,
     daemon: Process,
+}
+
+/// The control group of a node, with what is in it.
+struct Group {
+    node: Node,
+    name: String,
 }
 
 impl Containerd {
@@ -49,11 +56,9 @@ impl Containerd {
         fs::copy(BUSYBOX, program).expect("busybox, of Debian's busybox-static");
         fs::create_dir_all(host.path("/etc/containerd")).unwrap();
         fs::write(host.path("/etc/containerd/config.toml"), CONFIGURATION).unwrap();
-        let group = format!("gingham-{}", host.init().pid);
-        node.exec(&["sh", "-c", PREPARE, "sh", &group]).unwrap();
+        let group = Group::new(node);
         Containerd {
-            node: node.clone(),
-            daemon: spawn(node, &group),
+            daemon: group.start(),
             group,
         }
     }
@@ -65,7 +70,7 @@ impl Containerd {
 
     /// Starts the daemon again.
     pub(crate) fn restart(&mut self) {
-        self.daemon = spawn(&self.node, &self.group);
+        self.daemon = self.group.start();
     }
 
     /// Starts a container that stays, by a `ctr` that does not.
@@ -78,7 +83,7 @@ impl Containerd {
     pub(crate) fn attached(&self, id: &str) -> Process {
         let ctr = program("ctr");
         let words = [vec![&*ctr], run("--rm", id, &["sleep", "1000"])].concat();
-        let ctr = self.node.host().spawn(&format!("ctr-{id}"), &words);
+        let ctr = self.group.node.host().spawn(&format!("ctr-{id}"), &words);
         ctr.unwrap()
     }
 
@@ -115,15 +120,36 @@ impl Containerd {
     }
 
     fn ctr(&self, arguments: &[&str]) -> Exec {
-        self.node
-            .command(&[&[&*program("ctr")], arguments].concat())
+        let ctr = [&*program("ctr")];
+        self.group.node.command(&[&ctr, arguments].concat())
     }
 }
 
-impl Drop for Containerd {
+impl Group {
+    fn new(node: &Node) -> Self {
+        let name = format!("gingham-{}", node.host().init().pid);
+        node.exec(&["sh", "-c", PREPARE, "sh", &name]).unwrap();
+        let node = node.clone();
+        Group { node, name }
+    }
+
+    /// Starts the daemon.
+    fn start(&self) -> Process {
+        let daemon = program("containerd");
+        let (folder, _) = daemon.rsplit_once('/').unwrap();
+        let words = ["sh", "-c", START, "sh", &self.name, folder];
+        let daemon = self.node.host().spawn("containerd", &words).unwrap();
+        wait("containerd answers", || {
+            self.node.exec(&[&program("ctr"), "version"])
+        });
+        daemon
+    }
+}
+
+impl Drop for Group {
     fn drop(&mut self) {
-        // Of a node that is gone the group alone is left, and nothing reaches it any more.
-        let _ = self.node.exec(&["sh", "-c", END, "sh", &self.group]);
+        // With the node itself everything of it is gone but the group.
+        let _ = self.node.exec(&["sh", "-c", END, "sh", &self.name]);
     }
 }
 
@@ -145,15 +171,4 @@ fn run<'a>(how: &'a str, id: &'a str, command: &[&'a str]) -> Vec<&'a str> {
         BUSYBOX,
     ];
     [&run, command].concat()
-}
-
-fn spawn(node: &Node, group: &str) -> Process {
-    let daemon = program("containerd");
-    let (folder, _) = daemon.rsplit_once('/').unwrap();
-    let words = ["sh", "-c", START, "sh", group, folder];
-    let daemon = node.host().spawn("containerd", &words).unwrap();
-    wait("containerd answers", || {
-        node.exec(&[&program("ctr"), "version"])
-    });
-    daemon
 }
