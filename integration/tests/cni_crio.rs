@@ -11,7 +11,7 @@ mod callers_world;
 mod world;
 
 use anyhow::{Result, ensure};
-use callers_world::{NETWORK, leases, scene};
+use callers_world::{NETWORK, addresses, assert_nothing_left, leases, sandbox, scene};
 use gingham_integration::{Attachment, CniCall, CniOutcome, Lab, Node, Pod, Store};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -133,15 +133,6 @@ fn assert_reaches(pod: &Pod, lab: &Lab) {
     }
 }
 
-/// No link, no route and no lease in use.
-#[track_caller]
-fn assert_empty(node: &Node) {
-    let links = node.exec(&["ip", "-o", "link", "show", "group", "26472"]);
-    assert_eq!(links.unwrap(), "");
-    assert_eq!(world::routes(node, 200), [""; 0]);
-    assert_eq!(leases(node, NETWORK), [Value::Null; 0]);
-}
-
 #[test]
 fn a_runtime_starts_before_the_agent_and_finds_its_pods_again() {
     let lab = without_agents(Store::Directory, one_zone());
@@ -180,7 +171,7 @@ fn a_runtime_starts_before_the_agent_and_finds_its_pods_again() {
     crio.stop(&lost);
     crio.stop(&stays);
     crio.collect(None);
-    assert_empty(&node);
+    assert_nothing_left(&node);
 }
 
 #[test]
@@ -219,7 +210,7 @@ fn status_is_well_throughout_the_coming_and_going_of_pods() {
         watch.join().unwrap()
     });
     assert!(asked > 5, "asked {asked} times");
-    assert_empty(&node);
+    assert_nothing_left(&node);
 }
 
 #[test]
@@ -237,7 +228,7 @@ fn a_hung_agent_holds_nobody_up() {
     assert_reaches(&pod, &lab);
     crio.collect(Some(&[&pod]));
     crio.stop(&pod);
-    assert_empty(&node);
+    assert_nothing_left(&node);
     agent.signal(Signal::SIGCONT).unwrap();
     node.wait_ready(PATIENCE).unwrap();
 }
@@ -259,7 +250,7 @@ fn pods_come_and_go_while_no_agent_lives() {
     node.wait_ready(PATIENCE).unwrap();
     assert_reaches(&during, &lab);
     crio.stop(&during);
-    assert_empty(&node);
+    assert_nothing_left(&node);
 }
 
 /// The sandbox of a pod is made anew under the same name, and only then the old one is taken off.
@@ -275,7 +266,7 @@ fn a_late_del_of_a_sandbox_leaves_the_next_one_of_its_pod_alone() {
     let held = leases(&node, NETWORK);
     assert_eq!(held.len(), 1, "{held:#?}");
     let other = lab.node("z1w2").unwrap();
-    for address in callers_world::addresses(&held[0]) {
+    for address in addresses(&held[0]) {
         assert!(other.host().ping(address, 1).unwrap().complete());
     }
 }
@@ -284,7 +275,7 @@ fn a_late_del_of_a_sandbox_leaves_the_next_one_of_its_pod_alone() {
 fn sandbox_of(old: &Pod, node: &Node) -> Attachment {
     Attachment {
         container_id: "next".into(),
-        netns: callers_world::sandbox(node, "next"),
+        netns: sandbox(node, "next"),
         ..old.attachment().clone()
     }
 }
