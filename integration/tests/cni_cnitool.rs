@@ -89,7 +89,9 @@ fn the_library_takes_our_answers_in_every_version() {
             Checks::Yes => assert!(checked.status.success(), "{version}: {checked:?}"),
             // It does not even call us.
             Checks::No => assert!(
-                checked.stderr.contains("does not support CHECK"),
+                checked
+                    .stderr
+                    .contains("does not support the CHECK command"),
                 "{checked:?}"
             ),
         }
