@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
-need_packages binutils='2.40*' containernetworking-plugins='1.1.1*' strace='6.1*'
+need_packages binutils='2.40*' busybox-static='1:1.35.0*' containernetworking-plugins='1.1.1*' runc='1.1.5*' strace='6.1*'
 need_daemons
 GINGHAM_TOOLS=$("$root/integration/tools/build.sh")
 export GINGHAM_TOOLS

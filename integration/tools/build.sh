@@ -1,52 +1,66 @@
 #!/usr/bin/env bash
-# Builds the programs that no package of Debian holds, each from the Go module that its go.mod names
-# and its go.sum pins, once for each state of these files: minutes at first, seconds when Go's own
-# cache is warm. Prints the folder; with --print-folder only that.
+# Builds the programs that no package of Debian holds: of each Go module here those that the `tool`
+# lines of its go.mod name and its go.sum pins. A module is built once for each state of these two
+# files, whatever becomes of the others: minutes at first, seconds when Go's own cache is warm.
+# Prints the folder that has the programs of all; with --print-folder only that.
 # A folder named by GINGHAM_TOOLS is taken as it is.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 cd "$root/integration/tools"
 
-programs=(gobgp gobgpd etcd kubectl kube-apiserver)
-flags=(-mod=readonly -trimpath)
+programs=(
+  gobgp gobgpd etcd kubectl kube-apiserver
+  cnitool bandwidth bridge host-local loopback portmap ptp tuning
+  containerd containerd-shim-runc-v2 ctr
+)
+modules=(*/go.mod)
+modules=("${modules[@]%/go.mod}")
 export CGO_ENABLED=0
 
-# build PROGRAM: into the folder that grows.
-build() {
-  local release
-  case $1 in
-    gobgp | gobgpd) go -C gobgp build "${flags[@]}" -o "$folder.new/" "github.com/osrg/gobgp/v4/cmd/$1" ;;
-    etcd) go -C etcd build "${flags[@]}" -ldflags "-s -w" -o "$folder.new/etcd" go.etcd.io/etcd/server/v3 ;;
-    *)
-      # Built from a module it knows no version of its own.
-      release=$(go -C kubernetes list -m -f '{{.Version}}' k8s.io/kubernetes)
-      local version=k8s.io/component-base/version parts
-      IFS=. read -ra parts <<<"${release#v}"
-      go -C kubernetes build "${flags[@]}" -o "$folder.new/" \
-        -ldflags "-s -w -X $version.gitVersion=$release -X $version.gitMajor=${parts[0]} -X $version.gitMinor=${parts[1]}" \
-        "k8s.io/kubernetes/cmd/$1"
-      ;;
-  esac
+# pins MODULE ...: a word that changes with what pins them.
+pins() {
+  cat "${@/%//go.mod}" "${@/%//go.sum}" | sha256sum | cut -c1-16
 }
 
-folder=${GINGHAM_TOOLS:-}
-if [ -z "$folder" ]; then
-  pins=$(cat */go.mod */go.sum | sha256sum | cut -c1-16)
-  folder=${XDG_CACHE_HOME:-$HOME/.cache}/gingham/tools/go-$pins
-fi
+# build MODULE FOLDER: its programs into the folder.
+build() {
+  local flags=(-mod=readonly -trimpath)
+  case $1 in
+    # Its path ends in "server".
+    etcd) flags+=(-ldflags "-s -w" -o "$2/etcd") ;;
+    kubernetes)
+      # Built from a module it knows no version of its own.
+      local release parts version=k8s.io/component-base/version
+      release=$(go -C kubernetes list -m -f '{{.Version}}' k8s.io/kubernetes)
+      IFS=. read -ra parts <<<"${release#v}"
+      flags+=(-ldflags "-s -w -X $version.gitVersion=$release -X $version.gitMajor=${parts[0]} -X $version.gitMinor=${parts[1]}" -o "$2/")
+      ;;
+    *) flags+=(-ldflags "-s -w" -o "$2/") ;;
+  esac
+  go -C "$1" build "${flags[@]}" tool
+}
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/gingham/tools
+folder=${GINGHAM_TOOLS:-$cache/go-$(pins "${modules[@]}")}
 if [ "${1:-}" = --print-folder ]; then
   printf '%s\n' "$folder"
   exit
 fi
 if [ -z "${GINGHAM_TOOLS:-}" ] && [ ! -d "$folder" ]; then
   need_go
-  say "building ${programs[*]} into $folder; kube-apiserver takes about five minutes on two cores"
   # Beside its place first: a build that is interrupted leaves no folder that looks whole.
   rm -rf "$folder.new"
   mkdir -p "$folder.new"
-  for program in "${programs[@]}"; do
-    build "$program"
-    say "built $program"
+  for module in "${modules[@]}"; do
+    built=$cache/$module-$(pins "$module")
+    if [ ! -d "$built" ]; then
+      say "building $module (kubernetes takes about five minutes on two cores, containerd one)"
+      rm -rf "$built.new"
+      mkdir "$built.new"
+      build "$module" "$built.new"
+      mv -T "$built.new" "$built"
+    fi
+    ln "$built"/* "$folder.new/"
   done
   mv -T "$folder.new" "$folder"
 fi
