@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     /// How many calls of a burst run at a time.
     #[arg(long, default_value_t = 10)]
     pub(crate) at_a_time: usize,
-    /// One round of ten pods.
-    #[arg(long, conflicts_with_all = ["rounds", "pods"])]
+    /// One round of ten pods, and bursts of 30.
+    #[arg(long, conflicts_with_all = ["rounds", "pods", "burst"])]
     quick: bool,
     /// How to print the figures.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -57,21 +57,25 @@ impl Arguments {
     pub(crate) fn numbers(&self) -> Numbers {
         Numbers {
             standing: self.standing,
-            burst: self.burst,
+            burst: self.burst(),
         }
+    }
+
+    fn burst(&self) -> u8 {
+        if self.quick { 30 } else { self.burst }
     }
 
     /// Who is measured, and by which program.
     pub(crate) fn contenders(&self) -> Result<Vec<(Rival, PathBuf)>> {
-        let pods = u16::from(self.standing) + u16::from(self.burst);
+        let pods = u16::from(self.standing) + u16::from(self.burst());
         ensure!(
             pods <= 240,
             "--standing and --burst: {pods} pods, and a block has room for 240"
         );
         ensure!(
-            (1..=usize::from(self.burst)).contains(&self.one_by_one()),
+            (1..=usize::from(self.burst())).contains(&self.one_by_one()),
             "--pods must be 1 to --burst, which is {}",
-            self.burst
+            self.burst()
         );
         ensure!(self.rounds > 0, "--rounds must be at least 1");
         ensure!(self.at_a_time > 0, "--at-a-time must be at least 1");
@@ -106,7 +110,7 @@ impl Arguments {
             "{} on a node, {} one by one, {} in bursts of {} at a time",
             self.standing,
             self.one_by_one(),
-            self.burst,
+            self.burst(),
             self.at_a_time
         );
         let mut conditions = vec![("pods", pods)];

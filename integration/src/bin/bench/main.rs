@@ -8,13 +8,15 @@
 //!   └─ in each round
 //!       ├─ pod by pod, rival by rival: ADD; then so DEL
 //!       ├─ pod by pod, rival by rival: ADD where duplicate addresses are looked for (both families)
-//!       └─ rival by rival: 100 ADD, 10 at a time; then 100 DEL
+//!       ├─ rival by rival: 100 ADD, 10 at a time; then 100 DEL
+//!       └─ ours alone: GC of 60 pods and of all, beside as many DELs
 //! ```
 //!
 //! A call is the rival's program started as a runtime starts it, with all that this starts in turn.
 
 mod call;
 mod cli;
+mod collect;
 mod metric;
 mod node;
 mod rival;
@@ -64,7 +66,7 @@ fn furnish(arguments: &Arguments, families: Families) -> Result<Vec<Node>> {
         ));
         let node = Node::new(rival, program, families, arguments.numbers());
         let node = node.context("the bench needs root: it makes network namespaces")?;
-        node.fill()?;
+        node.fill(&node.standing)?;
         Ok(node)
     });
     nodes.collect()

@@ -21,6 +21,10 @@ pub(crate) enum Metric {
     BurstDelWall,
     BurstDelSlow,
     BurstDelCpu,
+    GcSome,
+    DelSome,
+    GcAll,
+    DelAll,
 }
 
 impl Figure for Metric {
@@ -41,6 +45,10 @@ impl Figure for Metric {
             Metric::BurstDelWall => "burst of DEL: median",
             Metric::BurstDelSlow => "burst of DEL: p99 of all rounds",
             Metric::BurstDelCpu => "burst of DEL: processor time of each",
+            Metric::GcSome => "GC of 60 pods",
+            Metric::DelSome => "DEL of the same, one by one",
+            Metric::GcAll => "GC of all pods",
+            Metric::DelAll => "DEL of the same, one by one",
         };
         (what, "ms")
     }

@@ -1,6 +1,6 @@
 //! A node for one rival: its network, its folder, and the pods on it.
 
-use crate::call::{Verb, call};
+use crate::call::{Verb, call, gc};
 use crate::rival::{Families, Rival};
 use anyhow::{Context, Result};
 use gingham_netlink::{Netns, sysctl};
@@ -14,6 +14,12 @@ use tempfile::TempDir;
 
 /// Pods of which a rival that looks for duplicate addresses waits for each.
 const WAITING: u8 = 3;
+
+/// How many calls run at a time where it is not measured.
+const FILLERS: usize = 10;
+
+/// Of our plugin, in its folder.
+const LEASES: &str = "leases.json";
 
 /// How many pods.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +38,7 @@ pub(crate) struct Node {
     host: Netns,
     /// tmpfs, as on a real node.
     folder: TempDir,
-    standing: Vec<Pod>,
+    pub(crate) standing: Vec<Pod>,
     pub(crate) coming: Vec<Pod>,
     /// In these the kernel looks for duplicates of IPv6 addresses, as it does everywhere by default.
     pub(crate) waiting: Vec<Pod>,
@@ -55,6 +61,9 @@ impl Node {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         let state = families.node_state(boot.trim()).to_string();
         fs::write(folder.path().join("node.json"), state)?;
+        if rival == Rival::Floor {
+            fs::write(folder.path().join(LEASES), "")?;
+        }
         let all = numbers.standing + numbers.burst;
         let pods = |from: u8, to: u8| (from..to).map(Pod::new).collect::<Result<Vec<_>>>();
         let without_waiting = |pods: Vec<Pod>| -> Result<Vec<Pod>> {
@@ -74,13 +83,9 @@ impl Node {
         })
     }
 
-    /// Attaches the pods that are to stand, by the rival itself.
-    pub(crate) fn fill(&self) -> Result<()> {
-        fs::write(self.leases(), "")?;
-        if self.rival != Rival::Floor {
-            fs::remove_file(self.leases())?;
-        }
-        self.burst(Verb::Add, &self.standing, 10).map(drop)
+    /// Attaches pods that are to stand, by the rival itself.
+    pub(crate) fn fill(&self, pods: &[Pod]) -> Result<()> {
+        self.burst(Verb::Add, pods, FILLERS).map(drop)
     }
 
     /// What the floor is told beyond a plugin's environment.
@@ -97,12 +102,17 @@ impl Node {
 
     /// Where our plugin keeps its leases, and the floor bytes of as many.
     pub(crate) fn leases(&self) -> PathBuf {
-        self.folder.path().join("leases.json")
+        self.folder.path().join(LEASES)
     }
 
     /// One call.
     pub(crate) fn one(&self, verb: Verb, pod: &Pod) -> Result<Duration> {
         self.host.visit(|| call(self, verb, pod))?
+    }
+
+    /// A GC after which only `valid` are left.
+    pub(crate) fn gc(&self, valid: &[Pod]) -> Result<Duration> {
+        self.host.visit(|| gc(self, valid))?
     }
 
     /// One call for each pod, some at a time; how long each took.
@@ -140,6 +150,12 @@ impl Pod {
         Ok(Pod { number, netns })
     }
 
+    /// `CNI_CONTAINERID`.
+    pub(crate) fn id(&self) -> String {
+        format!("c{}", self.number)
+    }
+
+    /// `CNI_NETNS`.
     pub(crate) fn path(&self) -> String {
         let fd = self.netns.as_fd().as_raw_fd();
         format!("/proc/{}/fd/{fd}", std::process::id())

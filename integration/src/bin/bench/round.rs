@@ -2,6 +2,7 @@
 
 use crate::call::{Verb, cpu};
 use crate::cli::Arguments;
+use crate::collect;
 use crate::metric::Metric;
 use crate::node::{Node, Pod};
 use crate::rival::{Families, Rival};
@@ -44,7 +45,7 @@ impl Pooled {
     }
 }
 
-/// One round of all.
+/// One round of all; what each call took goes to `pooled`.
 pub(crate) fn take(
     arguments: &Arguments,
     nodes: &[Node],
@@ -52,44 +53,73 @@ pub(crate) fn take(
 ) -> Result<Vec<Sample<Metric>>> {
     even(nodes)?;
     let mut samples = vec![Sample::new(); nodes.len()];
-    let adds = one_by_one(nodes, Verb::Add, |node| {
-        &node.coming[..arguments.one_by_one()]
-    })?;
-    let dels = one_by_one(nodes, Verb::Del, |node| {
-        &node.coming[..arguments.one_by_one()]
-    })?;
-    for (at, (adds, dels)) in adds.into_iter().zip(dels).enumerate() {
-        samples[at].extend([
+    take_one_by_one(arguments, nodes, (&mut samples, pooled))?;
+    take_waiting(nodes, &mut samples)?;
+    for ((node, sample), pooled) in nodes.iter().zip(&mut samples).zip(pooled) {
+        take_bursts(node, arguments.at_a_time, (sample, pooled))?;
+        if node.rival == Rival::Gingham {
+            sample.extend(collect::take(node)?);
+        }
+    }
+    Ok(samples)
+}
+
+fn take_one_by_one(
+    arguments: &Arguments,
+    nodes: &[Node],
+    (samples, pooled): (&mut [Sample<Metric>], &mut [Pooled]),
+) -> Result<()> {
+    let few = arguments.one_by_one();
+    let adds = one_by_one(nodes, Verb::Add, |node| &node.coming[..few])?;
+    let dels = one_by_one(nodes, Verb::Del, |node| &node.coming[..few])?;
+    let taken = samples
+        .iter_mut()
+        .zip(pooled)
+        .zip(adds.into_iter().zip(dels));
+    for ((sample, pooled), (adds, dels)) in taken {
+        sample.extend([
             (Metric::AddWall, quantile(&adds.walls, 0.5)),
             (Metric::AddCpu, quantile(&adds.cpus, 0.5)),
             (Metric::DelWall, quantile(&dels.walls, 0.5)),
             (Metric::DelCpu, quantile(&dels.cpus, 0.5)),
         ]);
-        pooled[at].adds.extend(adds.walls);
-        pooled[at].dels.extend(dels.walls);
+        pooled.adds.extend(adds.walls);
+        pooled.dels.extend(dels.walls);
     }
-    if nodes.iter().any(|node| node.families == Families::Dual) {
-        let adds = one_by_one(nodes, Verb::Add, |node| &node.waiting)?;
-        one_by_one(nodes, Verb::Del, |node| &node.waiting)?;
-        for (sample, adds) in samples.iter_mut().zip(adds) {
-            sample.insert(Metric::AddWaiting, quantile(&adds.walls, 0.5));
-        }
+    Ok(())
+}
+
+/// Only IPv6 addresses are looked for.
+fn take_waiting(nodes: &[Node], samples: &mut [Sample<Metric>]) -> Result<()> {
+    if nodes.iter().all(|node| node.families == Families::V4) {
+        return Ok(());
     }
-    for (at, node) in nodes.iter().enumerate() {
-        let add = burst(node, Verb::Add, arguments.at_a_time)?;
-        let del = burst(node, Verb::Del, arguments.at_a_time)?;
-        samples[at].extend([
-            (Metric::BurstAddWhole, milliseconds(add.whole)),
-            (Metric::BurstAddWall, quantile(&add.walls, 0.5)),
-            (Metric::BurstAddCpu, milliseconds(add.cpu)),
-            (Metric::BurstDelWhole, milliseconds(del.whole)),
-            (Metric::BurstDelWall, quantile(&del.walls, 0.5)),
-            (Metric::BurstDelCpu, milliseconds(del.cpu)),
-        ]);
-        pooled[at].burst_adds.extend(add.walls);
-        pooled[at].burst_dels.extend(del.walls);
+    let adds = one_by_one(nodes, Verb::Add, |node| &node.waiting)?;
+    one_by_one(nodes, Verb::Del, |node| &node.waiting)?;
+    for (sample, adds) in samples.iter_mut().zip(adds) {
+        sample.insert(Metric::AddWaiting, quantile(&adds.walls, 0.5));
     }
-    Ok(samples)
+    Ok(())
+}
+
+fn take_bursts(
+    node: &Node,
+    at_a_time: usize,
+    (sample, pooled): (&mut Sample<Metric>, &mut Pooled),
+) -> Result<()> {
+    let add = burst(node, Verb::Add, at_a_time)?;
+    let del = burst(node, Verb::Del, at_a_time)?;
+    sample.extend([
+        (Metric::BurstAddWhole, milliseconds(add.whole)),
+        (Metric::BurstAddWall, quantile(&add.walls, 0.5)),
+        (Metric::BurstAddCpu, milliseconds(add.cpu)),
+        (Metric::BurstDelWhole, milliseconds(del.whole)),
+        (Metric::BurstDelWall, quantile(&del.walls, 0.5)),
+        (Metric::BurstDelCpu, milliseconds(del.cpu)),
+    ]);
+    pooled.burst_adds.extend(add.walls);
+    pooled.burst_dels.extend(del.walls);
+    Ok(())
 }
 
 /// The floor reads and writes as many bytes as ours.
