@@ -1,5 +1,5 @@
-//! The plugin killed after each of its system calls in turn, of an ADD and of a DEL: whoever comes next,
-//! be it the runtime's DEL or the agent, takes away whatever was left, and pods can be made as before.
+//! The plugin killed after each of its system calls in turn, of ADD, DEL and GC: whoever comes next, be it
+//! the runtime's DEL, its GC or the agent, takes away whatever was left, and pods can be made as before.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -69,6 +69,11 @@ fn the_del_after_an_add_that_was_killed_leaves_nothing() {
     kill_every_add(|world| world.del());
 }
 
+#[test]
+fn the_gc_after_an_add_that_was_killed_leaves_nothing() {
+    kill_every_add(|world| world.gc());
+}
+
 /// The agent alone, without a DEL: what was half done goes at once, and a pod that was finished when its
 /// sandbox goes.
 #[test]
@@ -89,9 +94,33 @@ fn the_del_after_a_del_that_was_killed_leaves_nothing() {
 }
 
 #[test]
+fn the_gc_after_a_del_that_was_killed_leaves_nothing() {
+    kill_every_del(|world| world.gc());
+}
+
+#[test]
 fn the_agent_completes_a_del_that_was_killed() {
     kill_every_del(|world| {
         world.lose_the_sandbox();
         world.reconcile();
     });
+}
+
+#[test]
+fn the_gc_after_a_gc_that_was_killed_leaves_nothing() {
+    let mut world = World::new();
+    for call in 1.. {
+        world.add_both();
+        let traced = world.traced("GC", call);
+        let done = matches!(traced.end, End::Done(_));
+        if done {
+            traced.assert_succeeded();
+        } else {
+            world.gc();
+        }
+        world.assert_clean(&format!("GC killed after {traced}"));
+        if done {
+            break;
+        }
+    }
 }

@@ -72,16 +72,28 @@ impl World {
         self.run("DEL", "c1", &self.pod);
     }
 
-    /// Pods can be attached: the same and another.
-    pub(crate) fn both_pods_come_and_go(&self) {
-        let pods = [("c1", &self.pod), ("c2", &self.other)];
-        for (id, pod) in pods {
+    /// Nothing is valid, as [`World::conf`] says.
+    pub(crate) fn gc(&self) {
+        self.run("GC", "", &self.pod);
+    }
+
+    pub(crate) fn add_both(&self) {
+        for (id, pod) in self.pods() {
             self.run("ADD", id, pod);
         }
         assert_eq!(self.leases().live().len(), 2);
+    }
+
+    fn pods(&self) -> [(&'static str, &Netns); 2] {
+        [("c1", &self.pod), ("c2", &self.other)]
+    }
+
+    /// Pods can be attached: the same and another.
+    pub(crate) fn both_pods_come_and_go(&self) {
+        self.add_both();
         // The kernel takes its time for each.
         std::thread::scope(|scope| {
-            for (id, pod) in pods {
+            for (id, pod) in self.pods() {
                 scope.spawn(move || self.run("DEL", id, pod));
             }
         });
@@ -174,6 +186,7 @@ impl World {
         let run_dir = self.run_dir.path();
         let conf = json!({
             "cniVersion": "1.1.0", "name": "gingham", "type": "gingham", "runDir": run_dir,
+            "cni.dev/valid-attachments": [],
         });
         conf.to_string()
     }
