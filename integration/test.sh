@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
 # their own, scenarios in the lab, a real Kubernetes API server, BGP with real daemons, and timings
-# beside Debian's ptp and host-local, beside ip -batch and beside the daemons.
+# beside the upstream ptp, bridge and host-local, beside ip -batch and beside the daemons.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
-need_packages binutils='2.40*' busybox-static='1:1.35.0*' containernetworking-plugins='1.1.1*' runc='1.1.5*' strace='6.1*'
+need_packages binutils='2.40*' busybox-static='1:1.35.0*' iptables='1.8.9*' runc='1.1.5*' strace='6.1*'
 need_daemons
 GINGHAM_TOOLS=$("$root/integration/tools/build.sh")
 export GINGHAM_TOOLS
@@ -16,8 +16,7 @@ say "tests"
 say "how long the lease store is locked (a figure, not a test)"
 cargo bench --quiet --locked -p gingham-ipam --bench store
 say "timing of ADD and DEL (a figure, not a test)"
-# Few pods: each dual-stack ADD of ptp waits two seconds for duplicate address detection.
-"$root/target/release/bench" --pods 5 --gingham "$root/target/x86_64-unknown-linux-gnu/release/gingham"
+"$root/target/release/bench" --quick --gingham "$root/target/x86_64-unknown-linux-gnu/release/gingham"
 say "timing of the agent in a zone of 5,000 blocks (a figure, not a test)"
 "$root/target/release/agent-bench" --rounds 3 --deletions 5 --idle 5 --agent "$root/target/release/gingham-agent"
 say "timing of the reflector beside BIRD, FRR, OpenBGPD, GoBGP and a floor (a figure, not a test)"

@@ -21,6 +21,7 @@ on_both_stores! {
     damaged_leases_are_repaired_by_the_agent,
     an_agent_that_finds_an_empty_run_directory_takes_up_the_pods_first,
     the_addresses_of_a_pod_that_vanished_are_given_back,
+    a_reboot_frees_every_address,
 }
 
 /// A disagreement is seen within 30 s, and believed when it lasts for 10 s more; this is half as
@@ -93,8 +94,12 @@ fn assert_gone_after_del(node: &Node, pods: &[Pod]) {
     }
     node.del_pod("new").unwrap();
     assert_eq!(routes(node, 200), [""; 0]);
-    let links = node.exec(&["ip", "-o", "link", "show", "group", "26472"]);
-    assert_eq!(links.unwrap(), "");
+    assert_eq!(pod_links(node).unwrap(), "");
+}
+
+/// The host ends of pods.
+fn pod_links(node: &Node) -> Result<String> {
+    node.exec(&["ip", "-o", "link", "show", "group", "26472"])
 }
 
 fn pods_whose_leases_are_lost_keep_their_addresses(store: Store) {
@@ -158,4 +163,56 @@ fn the_addresses_of_a_pod_that_vanished_are_given_back(store: Store) {
     node.cni(&node.cni_call("DEL", gone.attachment()).unwrap())
         .map(|outcome| assert_eq!(outcome.exit, Some(0), "{outcome:?}"))
         .unwrap();
+}
+
+/// Even where the run directory outlives it: what was leased in the boot before was to pods that died
+/// with it. Their DELs still come, and mean nobody.
+fn a_reboot_frees_every_address(store: Store) {
+    let (_lab, node) = scene(store);
+    let before = ["one", "two"].map(|name| node.add_pod(name).unwrap());
+    node.stop_agent(Signal::SIGKILL).unwrap();
+    for pod in &before {
+        node.exec(&["ip", "netns", "delete", pod.name()]).unwrap();
+    }
+    eventually("the power is off", world::PATIENCE, || {
+        let links = pod_links(&node)?;
+        ensure!(links.is_empty(), "{links}");
+        Ok(())
+    })
+    .unwrap();
+    let boot = "00000000-0000-4000-8000-000000000002";
+    node.host().set_boot_id(boot).unwrap();
+    assert_eq!(
+        node.leases().unwrap().len(),
+        2,
+        "as the power cut left them"
+    );
+    let early = node.add_pod("early").unwrap_err().to_string();
+    assert!(early.contains("of another boot"), "{early}");
+
+    node.start_agent().unwrap();
+    node.wait_ready(world::PATIENCE).unwrap();
+    world::wait_for_status(&node, "all addresses free", |status| {
+        ["IPv4", "IPv6"].iter().all(|family| {
+            let usage = &status["addresses"][family];
+            (&usage["held"], &usage["resting"]) == (&json!(0), &json!(0))
+        })
+    });
+    let after = ["new", "newer"].map(|name| node.add_pod(name).unwrap());
+    for pod in &before {
+        let late = node.cni_call("DEL", pod.attachment()).unwrap();
+        let outcome = node.cni(&late).unwrap();
+        assert_eq!(outcome.exit, Some(0), "{outcome:?}");
+    }
+    let leases = node.leases().unwrap();
+    assert_eq!(leases.len(), 2, "{leases:#?}");
+    for (lease, pod) in leases.iter().zip(&after) {
+        assert_eq!(
+            (&lease["v4"], &lease["state"]),
+            (&json!(v4(pod)), &json!("Held"))
+        );
+        assert!(after[0].ping(pod.addresses()[0], 3).unwrap().complete());
+    }
+    let file = fs::read_to_string(node.host().path("/run/gingham/leases.json")).unwrap();
+    assert!(file.contains(boot), "{file}");
 }

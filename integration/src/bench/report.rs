@@ -9,7 +9,15 @@ use std::io::Write;
 use std::time::Duration;
 
 /// What stands above the numbers.
-const HEADS: [&str; 6] = ["MIN", "MEDIAN", "MAX", "/GINGHAM", "/BEST PEER", "TARGET"];
+const HEADS: [&str; 7] = [
+    "MIN",
+    "MEDIAN",
+    "MAX",
+    "/GINGHAM",
+    "/BEST PEER",
+    "/FLOOR",
+    "TARGET",
+];
 
 /// How to print a report.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -148,8 +156,16 @@ impl<C: Copy + Ord + Display, R: Rival, F: Figure> Report<C, R, F> {
 
 impl<C: Display, R: Rival, F: Figure> Row<C, R, F> {
     fn ours(&self) -> Option<f64> {
+        self.median(|rival| rival.is_ours())
+    }
+
+    fn floor(&self) -> Option<f64> {
+        self.median(|rival| !rival.is_ours() && !rival.is_peer())
+    }
+
+    fn median(&self, is_meant: impl Fn(R) -> bool) -> Option<f64> {
         let mut cells = self.cells.iter();
-        let (_, spread) = cells.find(|(rival, _)| rival.is_ours())?;
+        let (_, spread) = cells.find(|(rival, _)| is_meant(*rival))?;
         spread.map(|spread| spread.median)
     }
 
@@ -166,18 +182,19 @@ impl<C: Display, R: Rival, F: Figure> Row<C, R, F> {
         let mut lines = Vec::new();
         for (rival, spread) in &self.cells {
             let mut words = match spread {
-                None => ["-", "", "", "", "", ""].map(str::to_owned),
+                None => ["-", "", "", "", "", "", ""].map(str::to_owned),
                 Some(spread) => [
                     number(spread.least),
                     number(spread.median),
                     number(spread.most),
                     ratio(spread.median, self.ours()),
                     ratio(spread.median, self.best_peer()),
+                    ratio(spread.median, self.floor()),
                     String::new(),
                 ],
             };
             if let Some(target) = self.figure.target().filter(|_| rival.is_ours()) {
-                words[5] = target.to_owned();
+                words[6] = target.to_owned();
             }
             let words = words.each_ref().map(String::as_str);
             lines.push(line([what, unit, &rival.to_string()], words));
@@ -222,9 +239,12 @@ pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn line([what, unit, who]: [&str; 3], [min, median, max, ours, best, target]: [&str; 6]) -> String {
+fn line(
+    [what, unit, who]: [&str; 3],
+    [min, median, max, ours, best, floor, target]: [&str; 7],
+) -> String {
     let line = format!(
-        "{what:38} {unit:4} {who:8} {min:>9} {median:>9} {max:>9} {ours:>9} {best:>11} {target}"
+        "{what:38} {unit:4} {who:8} {min:>9} {median:>9} {max:>9} {ours:>9} {best:>11} {floor:>7} {target}"
     );
     line.trim_end().to_owned()
 }
@@ -311,6 +331,7 @@ mod tests {
             panic!("{} rows", rows.len());
         };
         assert_eq!((flood.ours(), flood.best_peer()), (Some(1.0), Some(3.0)));
+        assert_eq!(flood.floor(), Some(0.5));
         assert_eq!(ratio(4.0, flood.ours()), "4.00");
         let lines = flood.lines();
         assert!(lines[0].ends_with("at most the best peer"), "{}", lines[0]);
