@@ -11,7 +11,7 @@ use crate::run_dir::RunDir;
 use differences::{Expected, ExpectedEnd, differences};
 use gingham_cni::{Check, Code, Error, IpConfig, RouteConfig};
 use gingham_ipam::Lease;
-use gingham_model::{Family, HOST_MAC, Prefix, TABLE_MAIN, gateway};
+use gingham_model::{Family, HOST_MAC, MacAddress, Prefix, TABLE_MAIN, gateway};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -78,7 +78,7 @@ fn expected(request: &Check, names: Names, lease: Option<&Lease>) -> Expected {
             name: pod_if.to_owned(),
             mac: interface(pod)
                 .and_then(|pod| pod.mac)
-                .or_else(|| Some(lease?.mac)),
+                .or_else(|| Some(lease?.mac).filter(|mac| *mac != MacAddress::UNKNOWN)),
             mtu: interface(pod).and_then(|pod| pod.mtu),
         },
         defaults: defaults(&prev.routes, &ours),

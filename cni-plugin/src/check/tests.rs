@@ -100,6 +100,15 @@ fn the_result_is_the_measure_and_the_lease_fills_its_gaps() {
     assert_eq!(whole.defaults.len(), 2);
     let filled = wanted(request(result()), Some(&lease));
     assert_eq!(filled.pod.mac, Some(POD_MAC));
+    let of_kernel = Lease {
+        mac: MacAddress::UNKNOWN,
+        ..lease.clone()
+    };
+    let filled = wanted(request(result()), Some(&of_kernel));
+    assert_eq!(
+        filled.pod.mac, None,
+        "nor does a lease that was recovered without"
+    );
     let bare = wanted(request(AddResult::default()), Some(&lease));
     assert_eq!((bare.ours, bare.listed), (whole.ours, whole.listed));
     assert!(
