@@ -24,7 +24,8 @@ pub use rescue::Rescue;
 /// addresses are given again, which is how the longest idle one is known.
 ///
 /// Of every block, each address that can be given is live, cooling, or still ahead of the block's
-/// cursor; so none is lost, and all are given once before the first is given twice.
+/// cursor; so all are given once before the first is given twice. Only where a damaged file has lost
+/// lines is one neither; it is given after those that have rested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leases {
     boot: BootId,
