@@ -261,6 +261,8 @@ impl Leases {
     /// from the kernel knows no key and is found by `host_if`, which is a function of it. `None`
     /// when there is no live lease of either, as at a repeated DEL.
     pub fn release(&mut self, key: &LeaseKey, host_if: &str, now: u64) -> Option<Lease> {
+        // A DEL follows each ADD that failed, which could set nothing right.
+        self.settle_clock(now);
         let at = self.position(key).or_else(|| self.recovered(host_if))?;
         Some(self.rest(at, now))
     }
