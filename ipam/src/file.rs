@@ -65,7 +65,11 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), File
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
-    write(temporary, content, mode).map_err(FileError::io(temporary, "write"))?;
+    write(temporary, content, mode).map_err(|error| {
+        // Half a file is no use to anybody, least of all on a full disk.
+        let _ = fs::remove_file(temporary);
+        FileError::io(temporary, "write")(error)
+    })?;
     fs::rename(temporary, path).map_err(FileError::io(path, "rename the new file to it"))
 }
 

@@ -24,7 +24,8 @@ pub use rescue::Rescue;
 /// addresses are given again, which is how the longest idle one is known.
 ///
 /// Of every block, each address that can be given is live, cooling, or still ahead of the block's
-/// cursor; so none is lost, and all are given once before the first is given twice.
+/// cursor; so all are given once before the first is given twice. Only where a damaged file has lost
+/// lines is one neither; it is given after those that have rested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leases {
     boot: BootId,
@@ -260,6 +261,8 @@ impl Leases {
     /// from the kernel knows no key and is found by `host_if`, which is a function of it. `None`
     /// when there is no live lease of either, as at a repeated DEL.
     pub fn release(&mut self, key: &LeaseKey, host_if: &str, now: u64) -> Option<Lease> {
+        // A DEL follows each ADD that failed, which could set nothing right.
+        self.settle_clock(now);
         let at = self.position(key).or_else(|| self.recovered(host_if))?;
         Some(self.rest(at, now))
     }

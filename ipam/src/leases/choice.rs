@@ -83,14 +83,24 @@ impl Leases {
         if let Some(choice) = self.never_given(family, supply) {
             return Ok(choice);
         }
-        let (address, until) = self
-            .longest_idle(family, supply, now)
-            .ok_or(LeaseError::Exhausted { family })?;
-        if until > now {
-            return Err(LeaseError::AllCooling { family, until });
+        let given = |address| {
+            let passed = None;
+            Ok(Choice { address, passed })
+        };
+        let idle = self.longest_idle(family, supply, now);
+        if let Some((address, since)) = idle
+            && supply.rested_at(since) <= now
+        {
+            return given(address);
         }
-        let passed = None;
-        Ok(Choice { address, passed })
+        if let Some(address) = self.lost(family, supply) {
+            return given(address);
+        }
+        let (address, since) = idle.ok_or(LeaseError::Exhausted { family })?;
+        match supply.pressed_at(since) {
+            until if until > now => Err(LeaseError::AllCooling { family, until }),
+            _ => given(address),
+        }
     }
 
     fn never_given(&self, family: Family, supply: &Supply<'_>) -> Option<Choice> {
@@ -102,13 +112,18 @@ impl Leases {
         })
     }
 
-    /// The cooling address that has been idle longest, and when it may be given. One that has had its
-    /// whole rest has been idle longer than one that has not: so the rest is cut short only where no
-    /// address is left that has had it.
+    /// An address of which no lease tells, though the cursor is past it: its line was lost with a
+    /// damaged file. Nobody knows whether it has rested, so those that have come first.
+    fn lost(&self, family: Family, supply: &Supply<'_>) -> Option<IpAddr> {
+        let mut blocks = supply.active(family);
+        blocks.find_map(|block| Some(ring::next(block, &self.boot, 0, &self.taken)?.0))
+    }
+
+    /// The cooling address that has been idle longest, and since when.
     fn longest_idle(&self, family: Family, supply: &Supply<'_>, now: u64) -> Option<(IpAddr, u64)> {
         self.cooling.iter().find_map(|lease| {
             let address = lease.address(family).filter(|a| supply.gives(*a))?;
-            Some((address, supply.pressed_at(lease.since.min(now))))
+            Some((address, lease.since.min(now)))
         })
     }
 }

@@ -5,8 +5,8 @@
 
 use super::{LeaseError, Leases};
 use crate::{Lease, LeaseState, Unknown};
-use gingham_model::MacAddress;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use gingham_model::{Family, MacAddress};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An attachment without a lease, as far as the kernel tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(IpAddr::V4),
+            Family::V6 => self.v6.map(IpAddr::V6),
+        }
+    }
+
     fn held_since(self, now: u64) -> Lease {
         Lease {
             network: String::new(),

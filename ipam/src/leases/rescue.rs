@@ -2,9 +2,10 @@
 
 use super::{Leases, Recovered};
 use crate::{BootId, Lease, LeaseState};
-use gingham_model::Prefix;
+use gingham_model::{Family, Prefix};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The leases as far as they can be known again, and how they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,106 +35,116 @@ impl Leases {
     /// attachment is free afterwards, and none stands twice.
     ///
     /// A Held lease without its attachment stays, as does an Intent: that a pod is gone, or an ADD was
-    /// killed, is found out by whoever looks twice.
+    /// killed, is found out by whoever looks twice. An attachment without an address is no lease: it is
+    /// about to get one, or an ADD was killed.
     pub fn rescue(boot: &BootId, remains: &[u8], attachments: Vec<Recovered>) -> Rescue {
-        let mut leases = Leases::new(boot.clone());
-        let (lines, mut dropped) = salvage(boot, remains, &mut leases.cursors);
-        for lease in lines {
-            let said = attachments.iter().find(|a| a.host_if == lease.host_if);
-            let denied =
-                lease.state != LeaseState::Cooling && said.is_some_and(|a| !agrees(&lease, a));
-            let known = |live: &Lease| live.host_if == lease.host_if || live.is_of(&lease.key());
-            let twice = lease
-                .addresses()
-                .any(|address| leases.taken.contains(&address))
-                || lease.state != LeaseState::Cooling && leases.live.iter().any(known);
-            if denied || twice {
-                dropped += 1;
-                continue;
-            }
-            leases.taken.extend(lease.addresses());
-            match lease.state {
-                LeaseState::Cooling => leases.cooling.push(lease),
-                LeaseState::Intent | LeaseState::Held => leases.live.push(lease),
+        let Remains {
+            cursors,
+            leases: told,
+            lines,
+        } = Remains::of(boot, remains);
+        let mut leases = Leases {
+            cursors,
+            ..Leases::new(boot.clone())
+        };
+        for lease in told {
+            if !leases.clash(&lease) && !denied(&lease, &attachments) {
+                leases.taken.extend(lease.addresses());
+                match lease.state {
+                    LeaseState::Cooling => leases.cooling.push(lease),
+                    LeaseState::Intent | LeaseState::Held => leases.live.push(lease),
+                }
             }
         }
         leases.cooling.sort_by_key(|lease| lease.since);
-        let kept = leases.live.len() + leases.cooling.len();
-        let mut rescue = Rescue {
+        let mut adopted = 0;
+        for attachment in attachments {
+            adopted += usize::from(leases.adopt_rest(attachment));
+        }
+        let kept = leases.live.len() + leases.cooling.len() - adopted;
+        Rescue {
             leases,
             kept,
-            adopted: 0,
-            dropped,
+            adopted,
+            dropped: lines - kept,
+        }
+    }
+
+    /// Whether a line repeats what one before it tells.
+    fn clash(&self, lease: &Lease) -> bool {
+        let again = |live: &Lease| live.host_if == lease.host_if || live.is_of(&lease.key());
+        let is_live = lease.state != LeaseState::Cooling;
+        lease
+            .addresses()
+            .any(|address| self.taken.contains(&address))
+            || is_live && self.live.iter().any(again)
+    }
+
+    /// Takes up what of an attachment no live lease has. Two may show one address, after a foreign
+    /// hand has been at work; the other one of each still counts.
+    fn adopt_rest(&mut self, attachment: Recovered) -> bool {
+        let free = |address: IpAddr| !self.live.iter().any(|lease| lease.has(address));
+        let rest = Recovered {
+            v4: attachment.v4.filter(|v4| free(IpAddr::V4(*v4))),
+            v6: attachment.v6.filter(|v6| free(IpAddr::V6(*v6))),
+            ..attachment
         };
-        rescue.adopt_all(attachments);
-        rescue
+        // Since when nobody knows.
+        (rest.v4.is_some() || rest.v6.is_some()) && self.adopt(rest, 0).is_ok()
     }
 }
 
-impl Rescue {
-    fn adopt_all(&mut self, attachments: Vec<Recovered>) {
-        for attachment in attachments {
-            let live = &mut self.leases.live;
-            if live.iter().any(|lease| lease.host_if == attachment.host_if) {
-                continue;
-            }
-            // Another one that the file gives the address to has no attachment: it would have a route.
-            let clashes = |lease: &Lease| {
-                let theirs = [attachment.v4.map(Into::into), attachment.v6.map(Into::into)];
-                theirs
-                    .into_iter()
-                    .flatten()
-                    .any(|address| lease.has(address))
-            };
-            let before = live.len();
-            live.retain(|lease| !clashes(lease));
-            let gone = before - live.len();
-            self.kept -= gone;
-            self.dropped += gone;
-            // Since when nobody knows.
-            self.adopted += usize::from(self.leases.adopt(attachment, 0).is_ok());
+/// Whether the kernel says otherwise than a live lease: its own attachment shows another address, or
+/// only somebody else's shows one of its.
+fn denied(lease: &Lease, attachments: &[Recovered]) -> bool {
+    if lease.state == LeaseState::Cooling {
+        return false;
+    }
+    let own = attachments.iter().filter(|a| a.host_if == lease.host_if);
+    Family::ALL.into_iter().any(|family| {
+        let address = lease.address(family);
+        match own.clone().find_map(|a| a.address(family)) {
+            Some(shown) => address != Some(shown),
+            None => address.is_some() && attachments.iter().any(|a| a.address(family) == address),
         }
-        let both = self.leases.live.iter().chain(&self.leases.cooling);
-        self.leases.taken = both.flat_map(Lease::addresses).collect();
-    }
+    })
 }
 
-/// Whether a lease says nothing else than its attachment.
-fn agrees(lease: &Lease, attachment: &Recovered) -> bool {
-    attachment.v4.is_none_or(|v4| lease.v4 == Some(v4))
-        && attachment.v6.is_none_or(|v6| lease.v6 == Some(v6))
+/// What of a file can still be read.
+#[derive(Default)]
+struct Remains {
+    cursors: BTreeMap<Prefix, u64>,
+    leases: Vec<Lease>,
+    /// How many lines tell of leases or should; a head that cannot be read is one.
+    lines: usize,
 }
 
-/// The lines that still are leases of this boot, and how many are not. A head that cannot be read
-/// tells nothing; one of another boot that all of it is past.
-fn salvage(
-    boot: &BootId,
-    remains: &[u8],
-    cursors: &mut BTreeMap<Prefix, u64>,
-) -> (Vec<Lease>, usize) {
-    let mut lines = remains
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty());
-    let mut leases = Vec::new();
-    let mut dropped = 0;
-    let Some(first) = lines.next() else {
-        return (leases, dropped);
-    };
-    match serde_json::from_slice::<Head>(&[first, b"]}"].concat()) {
-        Ok(head) if head.boot_id != *boot => return (leases, dropped),
-        Ok(head) => *cursors = head.cursors,
-        Err(_) => dropped += 1,
-    }
-    for line in lines {
-        let line = line.trim_ascii();
-        let line = line
-            .strip_suffix(b",")
-            .or(line.strip_suffix(b"]}"))
-            .unwrap_or(line);
-        match serde_json::from_slice(line) {
-            Ok(lease) => leases.push(lease),
-            Err(_) => dropped += 1,
+impl Remains {
+    /// A head that cannot be read tells nothing; one of another boot that all of it is past.
+    fn of(boot: &BootId, bytes: &[u8]) -> Self {
+        let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut lines = lines.filter(|line| !line.is_empty());
+        let Some(first) = lines.next() else {
+            return Remains::default();
+        };
+        let (cursors, spoilt) = match serde_json::from_slice::<Head>(&[first, b"]}"].concat()) {
+            Ok(head) if head.boot_id != *boot => return Remains::default(),
+            Ok(head) => (head.cursors, 0),
+            Err(_) => (BTreeMap::new(), 1),
+        };
+        let lines: Vec<&[u8]> = lines.collect();
+        Remains {
+            cursors,
+            leases: lines.iter().filter_map(|line| lease(line)).collect(),
+            lines: lines.len() + spoilt,
         }
     }
-    (leases, dropped)
+}
+
+fn lease(line: &[u8]) -> Option<Lease> {
+    let line = line
+        .strip_suffix(b",")
+        .or(line.strip_suffix(b"]}"))
+        .unwrap_or(line);
+    serde_json::from_slice(line).ok()
 }

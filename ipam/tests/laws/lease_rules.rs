@@ -253,3 +253,29 @@ fn a_clock_that_went_back_frees_nothing_early() {
         "{error}"
     );
 }
+
+/// The clock of a time namespace may be ahead, and a damaged file may say anything.
+#[test]
+fn what_rests_since_a_time_to_come_rests_from_the_next_call_on() {
+    let blocks = [active("10.0.3.0/30")];
+    let supply = supply(&blocks, V4);
+    let mut leases = Leases::new(boot());
+    for pod in 0..3 {
+        give(&mut leases, pod, &supply, 10);
+    }
+    for pod in 0..3 {
+        release(&mut leases, pod, u64::MAX).unwrap();
+    }
+    let now = 1_000;
+    for now in [now, now + 1_000] {
+        let error = leases.reserve(request("a"), &supply, now).unwrap_err();
+        assert!(
+            matches!(error, LeaseError::AllCooling { until, .. } if until == now + 30),
+            "{error}"
+        );
+    }
+    // The DEL that follows an ADD which failed has nothing to give back, and sets the clock right.
+    assert_eq!(release(&mut leases, "a", now), None);
+    assert_eq!(leases.usage(&supply, now + 120)[&Family::V4].resting, 0);
+    give(&mut leases, "a", &supply, now + 30);
+}
