@@ -19,11 +19,11 @@ use std::path::Path;
 /// IPv6 is off on a link whose MTU is below this (RFC 8200 section 5).
 const LEAST_IPV6_MTU: u32 = 1280;
 
-/// What an ADD may wait for once its intent is stamped: the lock three times (reserve, confirm,
-/// cancel), and eleven exchanges with the kernel (two to clear away, two for the pair, three in the
+/// What an ADD may wait for once its intent is stamped: the lock four times (reserve, confirm line by
+/// line or else all, cancel), and eleven exchanges with the kernel (two to clear away, two for the pair, three in the
 /// pod, two on the host, two to undo), each for up to twice its time-out. Agent and GC take an older
 /// intent for that of an ADD which was killed.
-const LONGEST_ADD: u64 = 3 * LOCK_DEADLINE.as_secs() + 11 * 2 * KERNEL_TIMEOUT.as_secs();
+const LONGEST_ADD: u64 = 4 * LOCK_DEADLINE.as_secs() + 11 * 2 * KERNEL_TIMEOUT.as_secs();
 const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
 /// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed
@@ -168,9 +168,7 @@ fn wire_and_confirm(
     wire::wire(wiring, places).map_err(failure::wire)?;
     let now = now()?;
     let key = key(&request.attachment);
-    let confirmed = run_dir
-        .update(log, |leases| leases.confirm(&key, now))
-        .map_err(failure::lease);
+    let confirmed = run_dir.confirm(log, &key, now).map_err(failure::lease);
     confirmed.map_err(|error| match unwire(&wiring.host_if) {
         Ok(_) => error,
         Err(undo) => also(error, &undo.to_string()),

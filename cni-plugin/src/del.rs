@@ -27,11 +27,7 @@ pub(crate) fn del(request: &Del, log: &Log<'_>) -> Result<(), Error> {
             seek(request, (&run_dir, &host_if), log)?;
         }
     }
-    let released = run_dir.update(log, |leases| {
-        leases.release(&key, &host_if, now);
-        Ok::<(), StoreError>(())
-    });
-    match released {
+    match run_dir.release(log, (&key, &host_if), now) {
         // Nobody has ever been given an address here.
         Err(StoreError::NoRunDir(_)) => Ok(()),
         outcome => outcome.map_err(failure::store),

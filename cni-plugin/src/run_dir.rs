@@ -4,7 +4,7 @@ use crate::failure;
 use crate::log::Log;
 use crate::witness::Kernel;
 use gingham_cni::{Code, Conf, Error};
-use gingham_ipam::{BootId, LeaseStore, Leases, NodeState, StoreError};
+use gingham_ipam::{BootId, LeaseError, LeaseKey, LeaseStore, Leases, NodeState, StoreError};
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::path::Path;
@@ -38,6 +38,28 @@ impl RunDir {
     ) -> Result<T, E> {
         let witness = Kernel::new(log);
         (self.leases).update(&self.boot, LOCK_DEADLINE, &witness, change)
+    }
+
+    /// The Intent of `key` becomes Held.
+    pub(crate) fn confirm(
+        &self,
+        log: &Log<'_>,
+        key: &LeaseKey,
+        now: u64,
+    ) -> Result<(), LeaseError> {
+        let witness = Kernel::new(log);
+        (self.leases).confirm(&self.boot, LOCK_DEADLINE, &witness, (key, now))
+    }
+
+    /// The lease of `key`, or one recovered with its host end, goes to rest.
+    pub(crate) fn release(
+        &self,
+        log: &Log<'_>,
+        (key, host_if): (&LeaseKey, &str),
+        now: u64,
+    ) -> Result<(), StoreError> {
+        let witness = Kernel::new(log);
+        (self.leases).release(&self.boot, LOCK_DEADLINE, &witness, (key, host_if, now))
     }
 
     /// The leases, repaired where they are damaged, and whether an ADD was at work when they were

@@ -49,7 +49,12 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], fields: Fields) -> 
     if bytes.trim_ascii().is_empty() {
         return Err(Fault::Empty);
     }
-    serde_json::from_slice(bytes).map_err(|error| {
+    // Checked once, not string by string.
+    let parsed = match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(bytes),
+    };
+    parsed.map_err(|error| {
         let document = serde_json::from_slice(bytes).unwrap_or_default();
         blame(&document, fields, "").unwrap_or_else(|| Fault::Content(error.to_string()))
     })

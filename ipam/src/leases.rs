@@ -3,6 +3,7 @@
 
 mod choice;
 mod json;
+pub(crate) mod line;
 mod recovery;
 mod rescue;
 

@@ -143,6 +143,7 @@ fn pair(pod: &Pod, netns: i32) -> Datagram {
         message.text(libc::IFLA_IFNAME, &pod.host_if());
         message.put(libc::IFLA_ADDRESS, &HOST_MAC);
         message.put(libc::IFLA_MTU, &MTU.to_ne_bytes());
+        one_queue(message);
         message.put(libc::IFLA_GROUP, &LINK_GROUP.to_ne_bytes());
         message.nest(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "veth");
@@ -153,12 +154,18 @@ fn pair(pod: &Pod, netns: i32) -> Datagram {
                     peer.text(libc::IFLA_IFNAME, "eth0");
                     peer.put(libc::IFLA_ADDRESS, &pod.mac());
                     peer.put(libc::IFLA_MTU, &MTU.to_ne_bytes());
+                    one_queue(peer);
                     peer.put(libc::IFLA_NET_NS_FD, &netns.to_ne_bytes());
                 });
             });
         });
     });
     datagram
+}
+
+fn one_queue(end: &mut Datagram) {
+    end.put(libc::IFLA_NUM_TX_QUEUES, &1_u32.to_ne_bytes());
+    end.put(libc::IFLA_NUM_RX_QUEUES, &1_u32.to_ne_bytes());
 }
 
 /// Only the last message asks for an answer; the kernel tells of each that fails anyhow.

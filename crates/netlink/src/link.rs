@@ -88,11 +88,15 @@ pub fn create_veth(pair: &VethPair, netns: &Netns) -> Request {
     )
 }
 
-fn birth(end: &VethEnd, mtu: u32) -> [LinkAttribute; 3] {
+/// One queue each way: by default a veth has as many as there may be processors, and the kernel makes
+/// and unmakes objects for each. They are of use to XDP and to GRO on the veth alone.
+fn birth(end: &VethEnd, mtu: u32) -> [LinkAttribute; 5] {
     [
         LinkAttribute::IfName(end.name.clone()),
         LinkAttribute::Address(end.mac.0.to_vec()),
         LinkAttribute::Mtu(mtu),
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
     ]
 }
 

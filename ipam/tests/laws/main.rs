@@ -5,6 +5,7 @@ mod builders;
 mod carve;
 mod interleavings;
 mod lease_rules;
+mod lines;
 mod naive;
 mod node_state;
 mod recovery;

@@ -22,6 +22,10 @@ fn a_veth_is_born_with_its_peer_in_the_other_namespace() {
         .map(|link| link.name)
         .collect();
     assert_eq!(names, ["lo", "gh0"]);
+    for (netns, name) in [(&pair.host_netns, "gh0"), (&pair.pod_netns, "eth0")] {
+        let shown = foreign(netns, &format!("ip -d link show {name}"));
+        assert!(shown.contains("numtxqueues 1 numrxqueues 1 "), "{shown}");
+    }
 }
 
 #[test]

@@ -38,14 +38,15 @@ pub(crate) fn via(hops: &[(&str, u32)]) -> Target {
     )
 }
 
-/// Runs a foreign hand's program in `netns`, words parted by spaces.
-pub(crate) fn foreign(netns: &Netns, command: &str) {
+/// Runs a foreign hand's program in `netns`, words parted by spaces; what it said.
+pub(crate) fn foreign(netns: &Netns, command: &str) -> String {
     let mut words = command.split(' ');
     let mut program = Command::new(words.next().unwrap());
     program.args(words);
     let output = netns.visit(|| program.output()).unwrap().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {told}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A host and a pod, joined by a veth pair `gh0` and `eth0`.
