@@ -20,10 +20,10 @@ use std::path::Path;
 const LEAST_IPV6_MTU: u32 = 1280;
 
 /// What an ADD may wait for once its intent is stamped: the lock four times (reserve, confirm line by
-/// line or else all, cancel), and eleven exchanges with the kernel (two to clear away, two for the pair, three in the
-/// pod, two on the host, two to undo), each for up to twice its time-out. Agent and GC take an older
-/// intent for that of an ADD which was killed.
-const LONGEST_ADD: u64 = 4 * LOCK_DEADLINE.as_secs() + 11 * 2 * KERNEL_TIMEOUT.as_secs();
+/// line or else all, cancel), and thirteen exchanges with the kernel (two to clear away, two for the
+/// pair, four in the pod, three on the host, two to undo), each for up to twice its time-out. Agent and
+/// GC take an older intent for that of an ADD which was killed.
+const LONGEST_ADD: u64 = 4 * LOCK_DEADLINE.as_secs() + 13 * 2 * KERNEL_TIMEOUT.as_secs();
 const _: () = assert!(LONGEST_ADD < LONGEST_INTENT);
 
 /// Attaches a pod. What an ADD that fails has done, it undoes in reverse; what one that is killed

@@ -27,7 +27,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long one exchange with the kernel may take: well below the minute that a runtime waits.
-pub(crate) const KERNEL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const KERNEL_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// Length of the connected prefix of the gateway's IPv6 address on a host end.
 pub(crate) const GATEWAY_LENGTH: u8 = 64;
@@ -132,7 +132,13 @@ fn furnish(
     let here = |set: SetSysctl<'_>| Ok(set());
     host_side(wiring, end.index)
         .run(host, &wiring.host_if, here)
-        .map_err(WireError::Host)
+        .map_err(WireError::Host)?;
+    // A link that has just come up drops what is sent until the kernel's link watch has been at it;
+    // asking for the link makes it do so at once (Linux 6.8).
+    pod.link_at(dev).map_err(refused)?;
+    host.link_at(end.index)
+        .map(drop)
+        .map_err(|error| WireError::Host(error.into()))
 }
 
 /// What sets a kernel setting in the namespace of the thread that runs it.

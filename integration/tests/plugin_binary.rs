@@ -56,6 +56,9 @@ fn an_add_starts_no_process_and_sends_no_dump_request() {
         ],
     });
     std::fs::write(run_dir.path().join("node.json"), state.to_string()).unwrap();
+    // The first ADD of a boot, which finds no leases, makes sure that there are no pods either.
+    let leases = json!({"version": 1, "bootId": boot.trim(), "leases": []});
+    std::fs::write(run_dir.path().join("leases.json"), leases.to_string()).unwrap();
     let conf = json!({
         "cniVersion": "1.1.0", "name": "gingham", "type": "gingham", "runDir": run_dir.path(),
     });
