@@ -178,6 +178,7 @@ fn a_full_disk_gives_no_address_and_loses_none() {
         "{msg}"
     );
     assert_eq!(fs::read(host.path("leases.json")).unwrap(), before);
+    assert!(!host.path("leases.json.tmp").exists());
     assert_eq!((host.live().len(), host.host_ends().len()), (1, 1));
     // A DEL takes the datapath away and says that the lease could not be given back.
     let (code, msg) = host.del("c1", &one).error();

@@ -127,7 +127,7 @@ pub enum LeaseError {
         why: &'static str,
     },
     /// The address that is wanted is another pod's; it may be about to go (CNI error 11).
-    #[error("address {address}: held by {}, as {} of pod {}", .holder.key(), .holder.host_if, .holder.pod)]
+    #[error("address {address}: held by {}, as {} of pod {}", whose(.holder), .holder.host_if, .holder.pod)]
     Taken {
         /// The address.
         address: IpAddr,
@@ -394,6 +394,14 @@ impl Wanted {
             }),
             None => Ok(Cow::Owned(blocks)),
         }
+    }
+}
+
+/// The attachment that holds a lease, in a message.
+fn whose(lease: &Lease) -> String {
+    match lease.is_recovered() {
+        true => "an attachment recovered from the kernel".to_owned(),
+        false => lease.key().to_string(),
     }
 }
 

@@ -266,7 +266,9 @@ impl LeaseStore {
         })?;
         let remains: &[u8] = match &lost {
             Lost::Damaged(bytes, _) => bytes,
-            _ if attachments.is_empty() => return Ok((Leases::new(boot.clone()), None)),
+            _ if !attachments.iter().any(Recovered::has_address) => {
+                return Ok((Leases::new(boot.clone()), None));
+            }
             Lost::Missing | Lost::OtherBoot(_) => &[],
         };
         let rescue = Leases::rescue(boot, remains, attachments);

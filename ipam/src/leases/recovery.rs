@@ -24,6 +24,11 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// Whether it has any address: that of an ADD which was killed may have none.
+    pub(crate) fn has_address(&self) -> bool {
+        self.v4.is_some() || self.v6.is_some()
+    }
+
     pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
         match family {
             Family::V4 => self.v4.map(IpAddr::V4),

@@ -122,7 +122,9 @@ struct Remains {
 impl Remains {
     /// A head that cannot be read tells nothing; one of another boot that all of it is past.
     fn of(boot: &BootId, bytes: &[u8]) -> Self {
-        let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = bytes
+            .split(|byte| matches!(byte, b'\n' | 0))
+            .map(<[u8]>::trim_ascii);
         let mut lines = lines.filter(|line| !line.is_empty());
         let Some(first) = lines.next() else {
             return Remains::default();

@@ -163,7 +163,7 @@ fn lines_that_can_still_be_read_are_kept() {
 
     // The line of one pod is lost, the others and the cursors are not.
     let text = String::from_utf8(bytes.clone()).unwrap();
-    let spoilt = text.replacen("\"state\":\"Held\"", "\0\0\0\0", 1);
+    let spoilt = text.replacen("\"state\":\"Held\"", "\u{1}\u{1}", 1);
     let rescue = Leases::rescue(&boot(), spoilt.as_bytes(), kernel.clone());
     assert_eq!((rescue.kept, rescue.adopted, rescue.dropped), (7, 1, 1));
     let recovered = rescue
@@ -175,8 +175,14 @@ fn lines_that_can_still_be_read_are_kept() {
     let cooling = |leases: &Leases| leases.cooling().to_vec();
     assert_eq!(cooling(&rescue.leases), cooling(&leases));
 
+    // Zeros behind a whole line, as of a file whose last blocks were never written.
+    let end = text.rfind("\n{").unwrap();
+    let half = [&bytes[..end - 1], &[0; 99]].concat();
+    let rescue = Leases::rescue(&boot(), &half, kernel.clone());
+    assert_eq!((rescue.kept, rescue.adopted, rescue.dropped), (7, 0, 0));
+
     let zeros = Leases::rescue(&boot(), &vec![0; bytes.len()], kernel);
-    assert_eq!((zeros.kept, zeros.adopted, zeros.dropped), (0, 3, 1));
+    assert_eq!((zeros.kept, zeros.adopted, zeros.dropped), (0, 3, 0));
 }
 
 /// All addresses were given once, and most rest, when their lines are lost.
