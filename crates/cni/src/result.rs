@@ -90,19 +90,30 @@ impl RouteConfig {
 }
 
 impl AddResult {
-    /// This result behind that of the plugins before: nothing of theirs is lost.
+    /// This result behind that of the plugins before: nothing of theirs is lost but an
+    /// `interface` that names none: it would come to name one of the other result.
     #[must_use]
     pub fn chained_after(self, prev: AddResult) -> AddResult {
         let before = prev.interfaces.len();
-        let ips = self.ips.into_iter().map(|ip| IpConfig {
-            interface: ip.interface.map(|at| at + before),
-            ..ip
-        });
+        let theirs = prev.ips_moved_by(0);
+        let ours = self.ips_moved_by(before);
         AddResult {
-            ips: prev.ips.into_iter().chain(ips).collect(),
+            ips: [theirs, ours].concat(),
             interfaces: [prev.interfaces, self.interfaces].concat(),
             routes: [prev.routes, self.routes].concat(),
             dns: prev.dns.or(self.dns),
         }
+    }
+
+    /// The addresses, with `places` more interfaces before theirs.
+    fn ips_moved_by(&self, places: usize) -> Vec<IpConfig> {
+        let moved = |ip: &IpConfig| IpConfig {
+            interface: ip
+                .interface
+                .filter(|at| *at < self.interfaces.len())
+                .map(|at| at + places),
+            ..ip.clone()
+        };
+        self.ips.iter().map(moved).collect()
     }
 }

@@ -57,11 +57,15 @@ impl Version {
         }
     }
 
-    /// The version that a document states, if we speak it; 0.1.0 if it states none. Versions are
-    /// compared as text: "1.1" is none.
-    pub(crate) fn stated(document: &Value) -> Option<Version> {
-        let text = text_of(document).ok()?.unwrap_or(OLDEST.as_str());
-        Version::ALL.into_iter().find(|v| v.as_str() == text)
+    /// The version that a configuration states, if we speak it; 0.1.0 if it states none.
+    pub(crate) fn stated(conf: &Value) -> Option<Version> {
+        named(text_of(conf).ok()?.unwrap_or(OLDEST.as_str()))
+    }
+
+    /// The version that a result states, if it states one that we speak. One that is silent need not
+    /// be old: its form tells.
+    pub(crate) fn of_result(result: &Value) -> Option<Version> {
+        named(text_of(result).ok()??)
     }
 
     /// The version of a configuration that we are to act upon.
@@ -92,6 +96,11 @@ fn text_of(document: &Value) -> Result<Option<&str>, Error> {
             "must be a string such as \"1.1.0\"",
         )),
     }
+}
+
+/// Versions are compared as text: "1.1" is none.
+fn named(text: &str) -> Option<Version> {
+    Version::ALL.into_iter().find(|v| v.as_str() == text)
 }
 
 fn spoken() -> [&'static str; Version::ALL.len()] {

@@ -8,6 +8,11 @@ use std::net::IpAddr;
 
 const KEY: &str = "prevResult";
 
+/// The reference library writes a `dns` of which nothing is known as `{}`.
+fn has_members(value: &Value) -> bool {
+    value.as_object().is_none_or(|members| !members.is_empty())
+}
+
 /// A value of a document, and where it stands, for messages: `prevResult.ips[0].address`.
 struct At<'a> {
     path: String,
@@ -36,13 +41,15 @@ impl AddResult {
         };
         let keys = at.object()?;
         let families = ["ip4", "ip6"];
-        let stated = keys.get("cniVersion").and_then(|_| Version::stated(value));
-        let old = match stated {
+        let old = match Version::of_result(value) {
             Some(version) => version < Version::V0_3_0,
             None => families.iter().any(|family| keys.contains_key(*family)),
         };
         let mut result = AddResult {
-            dns: at.get("dns").map(|dns| dns.value.clone()),
+            dns: at
+                .get("dns")
+                .map(|dns| dns.value.clone())
+                .filter(has_members),
             ..AddResult::default()
         };
         if old {
@@ -172,13 +179,21 @@ impl<'a> At<'a> {
     }
 
     fn ip(&self) -> Result<IpConfig, Error> {
-        // Negative in results of plugins that know no interface.
-        let interface = self.get("interface").and_then(|at| at.value.as_u64());
+        let interface = self.get("interface").map(|at| at.index()).transpose()?;
         Ok(IpConfig {
             address: self.required("address")?.with_length()?,
             gateway: self.addressed("gateway")?,
-            interface: interface.and_then(|index| index.try_into().ok()),
+            interface: interface.flatten(),
         })
+    }
+
+    /// Negative in results of plugins that know no interface.
+    fn index(&self) -> Result<Option<usize>, Error> {
+        match (self.value.as_u64(), self.value.as_i64()) {
+            (Some(index), _) => Ok(index.try_into().ok()),
+            (None, Some(_)) => Ok(None),
+            (None, None) => Err(self.refuse("must be a whole number")),
+        }
     }
 
     fn old_ip(&self) -> Result<IpConfig, Error> {

@@ -204,3 +204,36 @@ fn what_cannot_be_read_is_named() {
         assert_eq!((error.code.number(), error.msg.as_str()), (7, msg));
     }
 }
+
+#[test]
+fn a_version_that_says_nothing_leaves_it_to_the_form() {
+    for unsaid in [json!(""), json!(null)] {
+        let prev = json!({"cniVersion": unsaid, "ips": [{"address": "192.0.2.7/24"}]});
+        assert_eq!(AddResult::parse(&prev).unwrap().ips.len(), 1, "{prev}");
+    }
+}
+
+#[test]
+fn an_index_that_names_no_interface_does_not_come_to_name_one_of_ours() {
+    for index in [0, 1, u64::MAX] {
+        let prev = json!({"ips": [{"address": "192.0.2.7/24", "interface": index}]});
+        let chained = result().chained_after(AddResult::parse(&prev).unwrap());
+        assert_eq!(chained.ips[0].interface, None, "{prev}");
+        assert_eq!(chained.ips[1].interface, Some(1));
+        let ours = AddResult::parse(&prev).unwrap();
+        assert_eq!(ours.chained_after(result()).ips[2].interface, None);
+    }
+}
+
+#[test]
+fn an_empty_dns_is_left_out() {
+    let prev = AddResult::parse(&json!({"dns": {}})).unwrap();
+    assert_eq!(prev.dns, None);
+}
+
+#[test]
+fn an_interface_that_is_no_number_is_named() {
+    let prev = json!({"ips": [{"address": "192.0.2.7/24", "interface": "1"}]});
+    let msg = r#"prevResult.ips[0].interface "1": must be a whole number"#;
+    assert_eq!(AddResult::parse(&prev).unwrap_err().msg, msg);
+}
