@@ -28,8 +28,8 @@ impl Node {
     pub fn add_pod(&self, name: &str) -> Result<Pod> {
         self.exec(&["ip", "netns", "add", name])?;
         // What the runtime's loopback plugin does.
-        self.exec(&["ip", "-n", name, "link", "set", "lo", "up"])?;
-        let pod = self.attach(name);
+        let loopback = self.exec(&["ip", "-n", name, "link", "set", "lo", "up"]);
+        let pod = loopback.and_then(|_| self.attach(name));
         if pod.is_err() {
             self.exec(&["ip", "netns", "delete", name])?;
         }
