@@ -102,8 +102,12 @@ fn add(pod: &Pod, run_dir: &Path, netns: OsString) -> Result<(), Box<dyn Error>>
         reason = "its only thread, which ends there"
     )]
     nix::sched::setns(&netns, CloneFlags::CLONE_NEWNET)?;
-    netlink::exchange(&netlink::socket()?, &pod_side(pod))?;
+    let inside = netlink::socket()?;
+    netlink::exchange(&inside, &pod_side(pod))?;
     netlink::exchange(&host, &host_side(pod))?;
+    // Until somebody asks, a link that has just come up may drop what is sent.
+    netlink::ask(&inside, &look(POD_INDEX))?;
+    netlink::ask(&host, &look(pod.host_index()))?;
     rewrite(run_dir)?;
     Ok(())
 }
@@ -215,6 +219,15 @@ fn host_side(pod: &Pod) -> Datagram {
         host_route(&mut datagram, index, &pod.v6());
     }
     datagram.acknowledge_last();
+    datagram
+}
+
+fn look(index: u32) -> Datagram {
+    let mut datagram = Datagram::default();
+    datagram.message(libc::RTM_GETLINK, 0, &link(index, 0), |message| {
+        // Without counters: RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
+        message.put(libc::IFLA_EXT_MASK, &8_u32.to_ne_bytes());
+    });
     datagram
 }
 

@@ -88,12 +88,18 @@ pub(crate) fn socket() -> nix::Result<OwnedFd> {
 
 /// Sends it and reads the first answer: that of the last message, or of one that failed.
 pub(crate) fn exchange(socket: &OwnedFd, datagram: &Datagram) -> io::Result<()> {
-    socket::send(socket.as_raw_fd(), &datagram.bytes, MsgFlags::empty())?;
-    let mut answer = [0; 1024];
-    socket::recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    let answer = ask(socket, datagram)?;
     let code = [16, 17, 18, 19].map(|at| answer[at]);
     match i32::from_ne_bytes(code) {
         0 => Ok(()),
         errno => Err(io::Error::from_raw_os_error(errno.saturating_neg())),
     }
+}
+
+/// Sends it and reads the beginning of whatever is answered.
+pub(crate) fn ask(socket: &OwnedFd, datagram: &Datagram) -> io::Result<[u8; 64]> {
+    socket::send(socket.as_raw_fd(), &datagram.bytes, MsgFlags::empty())?;
+    let mut answer = [0; 64];
+    socket::recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    Ok(answer)
 }
