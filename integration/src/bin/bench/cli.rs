@@ -1,6 +1,6 @@
 //! What the bench is told, and what it finds by itself.
 
-use crate::node::Numbers;
+use crate::node::{Numbers, WAITING};
 use crate::rival::Rival;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
@@ -52,6 +52,11 @@ impl Arguments {
     /// How many pods are attached one by one.
     pub(crate) fn one_by_one(&self) -> usize {
         if self.quick { 10 } else { self.pods }
+    }
+
+    /// How many pods are attached where a rival waits for seconds.
+    pub(crate) fn waiting(&self) -> usize {
+        if self.quick { 1 } else { WAITING.into() }
     }
 
     pub(crate) fn numbers(&self) -> Numbers {

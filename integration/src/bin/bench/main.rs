@@ -9,7 +9,7 @@
 //!       ├─ pod by pod, rival by rival: ADD; then so DEL
 //!       ├─ pod by pod, rival by rival: ADD where duplicate addresses are looked for (both families)
 //!       ├─ rival by rival: 100 ADD, 10 at a time; then 100 DEL
-//!       └─ ours alone: GC of 60 pods and of all, beside as many DELs
+//!       └─ ours alone: GC of 60 pods and of all, beside as many DELs (both families)
 //! ```
 //!
 //! A call is the rival's program started as a runtime starts it, with all that this starts in turn.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Pods of which a rival that looks for duplicate addresses waits for each.
-const WAITING: u8 = 3;
+pub(crate) const WAITING: u8 = 3;
 
 /// How many calls run at a time where it is not measured.
 const FILLERS: usize = 10;

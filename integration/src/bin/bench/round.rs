@@ -54,10 +54,12 @@ pub(crate) fn take(
     even(nodes)?;
     let mut samples = vec![Sample::new(); nodes.len()];
     take_one_by_one(arguments, nodes, (&mut samples, pooled))?;
-    take_waiting(nodes, &mut samples)?;
+    if nodes.iter().all(|node| node.families == Families::Dual) {
+        take_waiting(arguments, nodes, &mut samples)?;
+    }
     for ((node, sample), pooled) in nodes.iter().zip(&mut samples).zip(pooled) {
         take_bursts(node, arguments.at_a_time, (sample, pooled))?;
-        if node.rival == Rival::Gingham {
+        if (node.rival, node.families) == (Rival::Gingham, Families::Dual) {
             sample.extend(collect::take(node)?);
         }
     }
@@ -90,12 +92,14 @@ fn take_one_by_one(
 }
 
 /// Only IPv6 addresses are looked for.
-fn take_waiting(nodes: &[Node], samples: &mut [Sample<Metric>]) -> Result<()> {
-    if nodes.iter().all(|node| node.families == Families::V4) {
-        return Ok(());
-    }
-    let adds = one_by_one(nodes, Verb::Add, |node| &node.waiting)?;
-    one_by_one(nodes, Verb::Del, |node| &node.waiting)?;
+fn take_waiting(
+    arguments: &Arguments,
+    nodes: &[Node],
+    samples: &mut [Sample<Metric>],
+) -> Result<()> {
+    let few = arguments.waiting();
+    let adds = one_by_one(nodes, Verb::Add, |node| &node.waiting[..few])?;
+    one_by_one(nodes, Verb::Del, |node| &node.waiting[..few])?;
     for (sample, adds) in samples.iter_mut().zip(adds) {
         sample.insert(Metric::AddWaiting, quantile(&adds.walls, 0.5));
     }
