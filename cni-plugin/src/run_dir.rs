@@ -6,8 +6,9 @@ use crate::witness::Kernel;
 use gingham_cni::{Code, Conf, Error};
 use gingham_ipam::{BootId, LeaseError, LeaseKey, LeaseStore, Leases, NodeState, StoreError};
 use nix::time::{ClockId, clock_gettime};
-use std::fs::File;
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ pub(crate) const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct RunDir {
     pub(crate) boot: BootId,
     pub(crate) leases: LeaseStore,
+    dir: PathBuf,
 }
 
 impl RunDir {
@@ -27,6 +29,7 @@ impl RunDir {
         Ok(RunDir {
             boot,
             leases: LeaseStore::new(&conf.run_dir),
+            dir: conf.run_dir.clone(),
         })
     }
 
@@ -70,10 +73,7 @@ impl RunDir {
             Err(StoreError::NoRunDir(_)) => return Ok(None),
             Err(error) => return Err(failure::store(error)),
         }
-        let dir = self.leases.path().parent().map(File::open);
-        let alone = dir
-            .and_then(Result::ok)
-            .filter(|dir| dir.try_lock().is_ok());
+        let alone = open_adds(&self.dir).filter(|lock| lock.try_lock().is_ok());
         let adds = match alone {
             Some(_) => Adds::None,
             None => Adds::Some,
@@ -115,9 +115,9 @@ pub(crate) enum Adds {
 
 /// An ADD at work, for as long as this lives. The kernel ends it with the process.
 ///
-/// It is a shared lock on the run directory itself, which only GC ever asks for alone, for the
-/// moment in which it reads the leases. Without it, for whatever reason, an ADD goes on: GC then
-/// takes away its Intent at worst, and it fails and is undone.
+/// It is a shared lock on `adds.lock`, which only GC ever asks for alone, for the moment in which it
+/// reads the leases. Without it, for whatever reason, an ADD goes on: GC then takes away its Intent at
+/// worst, and it fails and is undone.
 pub(crate) struct AddAtWork {
     _lock: Option<File>,
 }
@@ -127,19 +127,27 @@ const GC_READS: Duration = Duration::from_millis(100);
 
 impl AddAtWork {
     pub(crate) fn in_dir(run_dir: &Path) -> Self {
-        let locked = |dir: File| {
+        let locked = |lock: File| {
             let started = Instant::now();
-            while dir.try_lock_shared().is_err() {
+            while lock.try_lock_shared().is_err() {
                 if started.elapsed() > GC_READS {
                     return None;
                 }
                 thread::sleep(Duration::from_millis(1));
             }
-            Some(dir)
+            Some(lock)
         };
-        let _lock = File::open(run_dir).ok().and_then(locked);
-        AddAtWork { _lock }
+        AddAtWork {
+            _lock: open_adds(run_dir).and_then(locked),
+        }
     }
+}
+
+/// A file of its own: the run directory itself is what a running agent has locked.
+fn open_adds(run_dir: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(run_dir.join("adds.lock")).ok()
 }
 
 /// Seconds since boot (`CLOCK_BOOTTIME`): runs on through suspend and knows no clock changes.

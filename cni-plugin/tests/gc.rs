@@ -11,6 +11,8 @@ use gingham_netlink::Netns;
 use host::{Host, by_hand, open, path_of};
 use serde_json::{Value, json};
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 fn pod() -> Netns {
     Netns::create().unwrap()
@@ -29,6 +31,17 @@ fn attached(host: &Host, count: usize) -> Vec<Netns> {
 fn valid(ids: &[&str]) -> Value {
     let entry = |id: &&str| json!({"containerID": id, "ifname": "eth0"});
     json!({"cni.dev/valid-attachments": ids.iter().map(entry).collect::<Vec<_>>()})
+}
+
+fn lock_file(host: &Host, name: &str) -> fs::File {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    options.open(host.path(name)).unwrap()
+}
+
+/// What ADDs at work hold shared, and GC alone.
+fn adds_lock(host: &Host) -> fs::File {
+    lock_file(host, "adds.lock")
 }
 
 fn is_attached(pod: &Netns) -> bool {
@@ -135,8 +148,11 @@ fn what_a_killed_add_has_left_goes_unless_an_add_is_at_work() {
             lease["state"] = json!("Intent");
         }
     });
-    let at_work = fs::File::open(host.run_dir.path()).unwrap();
+    let at_work = adds_lock(&host);
     at_work.lock_shared().unwrap();
+    // A running agent holds the run directory itself, which says nothing of ADDs.
+    let agent = fs::File::open(host.run_dir.path()).unwrap();
+    agent.lock().unwrap();
     host.gc(&valid(&[])).succeeded();
     assert!(is_attached(&pods[0]));
     assert_eq!(host.live().len(), 2);
@@ -148,10 +164,28 @@ fn what_a_killed_add_has_left_goes_unless_an_add_is_at_work() {
 #[test]
 fn a_gc_that_reads_does_not_hold_up_an_add() {
     let (host, pod) = (Host::new(), pod());
-    let reading = fs::File::open(host.run_dir.path()).unwrap();
+    let reading = adds_lock(&host);
     reading.lock().unwrap();
     // One that hangs there neither.
     host.add("c1", &pod).succeeded();
+    assert!(is_attached(&pod));
+}
+
+#[test]
+fn an_add_at_work_does_not_keep_an_agent_from_its_run_directory() {
+    let (host, pod) = (Host::new(), pod());
+    let leases = lock_file(&host, "leases.lock");
+    leases.lock().unwrap();
+    thread::scope(|scope| {
+        let add = scope.spawn(|| host.add("c1", &pod).succeeded().json());
+        while adds_lock(&host).try_lock().is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let agent = fs::File::open(host.run_dir.path()).unwrap();
+        agent.try_lock().unwrap();
+        drop(leases);
+        add.join().unwrap();
+    });
     assert!(is_attached(&pod));
 }
 

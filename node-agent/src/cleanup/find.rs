@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 
 /// What the agent and the plugin write into the run directory. `node.json` comes first, because no
 /// pod is wired without it; what is recorded of the settings last.
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "node.json",
     "node.json.tmp",
     "leases.json",
     "leases.json.tmp",
+    "leases.json.damaged",
     "leases.lock",
+    "adds.lock",
     "agent.sock",
     WITHDRAW,
     "sysctls.json.tmp",
