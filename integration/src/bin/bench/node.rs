@@ -4,7 +4,7 @@ use crate::call::{Verb, call, gc};
 use crate::rival::{Families, Rival};
 use anyhow::{Context, Result};
 use gingham_netlink::{Netns, sysctl};
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +38,8 @@ pub(crate) struct Node {
     host: Netns,
     /// tmpfs, as on a real node.
     folder: TempDir,
+    /// The folder, locked as a running agent locks its run directory.
+    _agent: File,
     pub(crate) standing: Vec<Pod>,
     pub(crate) coming: Vec<Pod>,
     /// In these the kernel looks for duplicates of IPv6 addresses, as it does everywhere by default.
@@ -64,6 +66,8 @@ impl Node {
         if rival == Rival::Floor {
             fs::write(folder.path().join(LEASES), "")?;
         }
+        let agent = File::open(folder.path())?;
+        agent.lock()?;
         let all = numbers.standing + numbers.burst;
         let pods = |from: u8, to: u8| (from..to).map(Pod::new).collect::<Result<Vec<_>>>();
         let without_waiting = |pods: Vec<Pod>| -> Result<Vec<Pod>> {
@@ -77,6 +81,7 @@ impl Node {
             families,
             host: Netns::create()?,
             folder,
+            _agent: agent,
             standing: without_waiting(pods(0, numbers.standing)?)?,
             coming: without_waiting(pods(numbers.standing, all)?)?,
             waiting: pods(all, all + WAITING)?,
