@@ -45,6 +45,7 @@ enum End {
     Unreached,
     Expired,
     Denied,
+    Starting,
     Busy,
 }
 
@@ -55,6 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
         Just(End::Unreached),
         Just(End::Expired),
         Just(End::Denied),
+        Just(End::Starting),
         Just(End::Busy),
     ];
     prop_oneof![
@@ -223,6 +225,7 @@ impl World {
                     End::Unreached => trouble(Why::Unreached),
                     End::Expired => trouble(Why::Expired),
                     End::Denied => trouble(Why::Denied),
+                    End::Starting => trouble(Why::Starting),
                     End::Busy => Heard::Trouble(Trouble {
                         retry_after: Some(Duration::from_secs(3)),
                         ..Trouble::new(Why::Broken, "too many requests")
@@ -396,7 +399,7 @@ fn a_server_that_was_away_may_have_been_restored_and_is_asked_for_everything() {
     one.hear(trouble(Why::Broken));
     let since = one.now;
     let mut ask = one.asked();
-    while one.now < since + Duration::from_secs(3) {
+    while one.now < since + Duration::from_secs(1) {
         assert!(matches!(ask, Ask::Watch { .. }), "{ask:?}");
         one.hear(trouble(Why::Unreached));
         ask = one.asked();
@@ -524,6 +527,50 @@ fn a_server_that_cannot_stream_is_asked_for_pages() {
         matches!(&ask, Ask::Watch { version, .. } if version == "20"),
         "{ask:?}"
     );
+}
+
+/// As one whose connection stands before it can answer.
+#[test]
+fn a_server_that_lets_a_question_wait_after_a_break_is_asked_for_everything_again() {
+    for (seconds, from_anew) in [(0, false), (2, true)] {
+        let mut one = One::new();
+        one.asked();
+        one.listed(&["a"], "10");
+        one.wait(20);
+        one.hear(trouble(Why::Broken));
+        assert!(matches!(one.asked(), Ask::Watch { .. }));
+        one.wait(seconds);
+        one.hear(Heard::Accepted);
+        one.hear(trouble(Why::Broken));
+        let ask = one.asked();
+        assert_eq!(
+            matches!(ask, Ask::Stream { .. }),
+            from_anew,
+            "{seconds} s: {ask:?}"
+        );
+    }
+}
+
+/// However short it was away: its store may be another one by now.
+#[test]
+fn a_server_that_has_just_started_is_asked_for_everything_again() {
+    for (why, from_anew) in [(Why::Starting, true), (Why::Broken, false)] {
+        let mut one = One::new();
+        one.asked();
+        one.listed(&["a"], "10");
+        one.hear(trouble(Why::Broken));
+        assert!(matches!(one.asked(), Ask::Watch { .. }));
+        one.hear(Heard::Trouble(Trouble {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Trouble::new(why, "not yet")
+        }));
+        let ask = one.asked();
+        assert_eq!(
+            matches!(ask, Ask::Stream { .. }),
+            from_anew,
+            "{why:?}: {ask:?}"
+        );
+    }
 }
 
 #[test]

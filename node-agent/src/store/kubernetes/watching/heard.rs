@@ -107,6 +107,8 @@ pub enum Why {
     NoStreaming,
     /// We may not ask that.
     Denied,
+    /// The server has only just started, from whatever store: list again.
+    Starting,
     /// Nobody answered: go on where it broke off, unless that lasts.
     Unreached,
     /// Anything else: go on where it broke off.

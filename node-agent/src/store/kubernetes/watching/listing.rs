@@ -16,7 +16,7 @@
 //! object never goes back to an older version. Between lists it may: that is what a store that was
 //! restored from a snapshot looks like. Restored, it soon makes the same versions again of other
 //! objects, and a watch that goes on from one of them would miss everything; so after a time in which
-//! there was no API server at all everything is listed again.
+//! there was no API server at all, or when one says that it is just starting, everything is listed again.
 
 use super::heard::{Ask, Change, Heard, Item, Trouble, Why};
 use super::pace::{self, Dice};
@@ -34,8 +34,9 @@ const WATCH: (Duration, Duration) = (Duration::from_secs(300), Duration::from_se
 const ACCEPTED: Duration = Duration::from_secs(1);
 /// A watch that has gone well for so long wipes out the failures before it.
 const STEADY: Duration = Duration::from_secs(10);
-/// A store that is restored is away for at least so long.
-const AWAY: Duration = Duration::from_secs(3);
+/// A store that is restored is away for at least so long, and so is its API server: nobody answers, or
+/// a question waits.
+const AWAY: Duration = Duration::from_secs(1);
 /// A server that starts refuses everybody until it has read what they may.
 const STARTING: Duration = Duration::from_secs(20);
 /// Objects in one page of a list.
@@ -235,7 +236,17 @@ impl Listing {
     pub fn hear<T>(&mut self, heard: Heard<T>, now: Instant) -> Vec<Change<T>> {
         match &mut self.doing {
             Doing::Resting { .. } => return Vec::new(),
-            Doing::Asked { .. } => {
+            Doing::Asked { since } => {
+                let waited = now.saturating_duration_since(*since);
+                if self.failures > 0 && waited >= AWAY && !self.is_listing() {
+                    let Heard::Trouble(trouble) = heard else {
+                        self.list_again("the server was away, and may have another store", now);
+                        return Vec::new();
+                    };
+                    self.next = Next::List { after: None };
+                    self.interrupt(trouble, now);
+                    return Vec::new();
+                }
                 self.doing = Doing::Hearing {
                     since: now,
                     heard: now,
@@ -429,8 +440,8 @@ impl Listing {
             self.doing = Doing::Resting { until: now };
             return;
         }
-        // Who refuses what was allowed may only just have started, from whatever store.
-        let from_anew = matches!(trouble.why, Why::Expired | Why::Denied);
+        // Who refuses what was allowed may only just have started, too.
+        let from_anew = matches!(trouble.why, Why::Expired | Why::Denied | Why::Starting);
         if from_anew || self.is_listing() {
             if trouble.why == Why::Expired && matches!(self.next, Next::List { after: Some(_) }) {
                 self.paging = Paging::Expired;

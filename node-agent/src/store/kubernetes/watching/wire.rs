@@ -195,6 +195,9 @@ fn of_status(code: StatusCode, status: Option<&Status>, text: String) -> Trouble
         StatusCode::GONE => Why::Expired,
         _ if ahead || matches!(reason, "Expired" | "Gone") => Why::Expired,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Why::Denied,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS if is_starting(&text) => {
+            Why::Starting
+        }
         // Of somebody before the API server, who does not reach it.
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Why::Unreached,
         StatusCode::GATEWAY_TIMEOUT => Why::Unreached,
@@ -206,6 +209,16 @@ fn of_status(code: StatusCode, status: Option<&Status>, text: String) -> Trouble
         retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
         text: format!("{code}: {text}"),
     }
+}
+
+/// Whether an API server says that it is not ready yet, or reads its store from the beginning: no reason
+/// but these words tells it; both are kube-apiserver 1.36.3's.
+fn is_starting(text: &str) -> bool {
+    const WORDS: [&str; 2] = [
+        "before all known HTTP paths have been installed",
+        "storage is (re)initializing",
+    ];
+    WORDS.iter().any(|words| text.contains(words))
 }
 
 #[derive(Deserialize)]
@@ -346,5 +359,19 @@ mod tests {
             }
             assert_eq!(whole, ["one", "two", "three"], "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_server_that_starts_is_known_by_its_words() {
+        let why = |code, text: &str| of_status(code, None, text.to_owned()).why;
+        let (busy, away) = (
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        );
+        let paths = "the request has been made before all known HTTP paths have been installed, please try again";
+        assert_eq!(why(away, paths), Why::Starting);
+        assert_eq!(why(busy, "storage is (re)initializing"), Why::Starting);
+        assert_eq!(why(busy, "too many requests"), Why::Broken);
+        assert_eq!(why(away, "no endpoints"), Why::Unreached);
     }
 }
