@@ -2,8 +2,13 @@
 # Builds the programs that no package of Debian holds: of each Go module here those that the `tool`
 # lines of its go.mod name and its go.sum pins. A module is built once for each state of these two
 # files, whatever becomes of the others: minutes at first, seconds when Go's own cache is warm.
-# Prints the folder that has the programs of all; with --print-folder only that.
-# A folder named by GINGHAM_TOOLS is taken as it is.
+#
+#   build.sh             what most tests need
+#   build.sh --cluster   that, and what only a cluster with kubelets needs: longer than all the rest
+#   --print-folder       nothing; only says where
+#
+# Prints the folder, one and the same for all, to which programs are only ever added: several of these may
+# run at once. A folder named by GINGHAM_TOOLS is taken as it is.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 cd "$root/integration/tools"
@@ -13,8 +18,13 @@ programs=(
   cnitool bandwidth bridge host-local loopback portmap ptp tuning
   containerd containerd-shim-runc-v2 ctr
 )
-modules=(*/go.mod)
-modules=("${modules[@]%/go.mod}")
+cluster_programs=(
+  kubelet kube-controller-manager kube-scheduler kube-proxy agnhost e2e.test localhost.crt localhost.key
+  helm coredns
+)
+cluster_modules=(kubelet helm coredns)
+all_modules=(*/go.mod)
+all_modules=("${all_modules[@]%/go.mod}")
 export CGO_ENABLED=0
 
 # pins MODULE ...: a word that changes with what pins them.
@@ -22,51 +32,91 @@ pins() {
   cat "${@/%//go.mod}" "${@/%//go.sum}" | sha256sum | cut -c1-16
 }
 
-# build MODULE FOLDER: its programs into the folder.
-build() {
-  local flags=(-mod=readonly -trimpath)
-  case $1 in
-    # Its path ends in "server".
-    etcd) flags+=(-ldflags "-s -w" -o "$2/etcd") ;;
-    kubernetes)
-      # Built from a module it knows no version of its own.
-      local release parts version=k8s.io/component-base/version
-      release=$(go -C kubernetes list -m -f '{{.Version}}' k8s.io/kubernetes)
-      IFS=. read -ra parts <<<"${release#v}"
-      flags+=(-ldflags "-s -w -X $version.gitVersion=$release -X $version.gitMajor=${parts[0]} -X $version.gitMinor=${parts[1]}" -o "$2/")
-      ;;
-    *) flags+=(-ldflags "-s -w" -o "$2/") ;;
-  esac
-  go -C "$1" build "${flags[@]}" tool
+# version_flags MODULE: what tells the programs of Kubernetes their version. Built from a module of
+# ours they know none.
+version_flags() {
+  local release parts version=k8s.io/component-base/version
+  release=$(go -C "$1" list -m -f '{{.Version}}' k8s.io/kubernetes)
+  IFS=. read -ra parts <<<"${release#v}"
+  printf -- '-X %s ' "$version.gitVersion=$release" "$version.gitMajor=${parts[0]}" "$version.gitMinor=${parts[1]}"
 }
 
+# build MODULE FOLDER: its programs into the folder.
+build() {
+  local flags=(-mod=readonly -trimpath) link="-s -w" output=$2/
+  case $1 in
+    # Its path ends in "server".
+    etcd) output=$2/etcd ;;
+    kubernetes | kubelet) link+=" $(version_flags "$1")" ;;
+  esac
+  flags+=(-ldflags "$link")
+  go -C "$1" build "${flags[@]}" -o "$output" tool
+  [ "$1" != kubelet ] || build_tests "$@" "${flags[@]}"
+}
+
+# build_tests MODULE FOLDER FLAG ...: Kubernetes' own tests, which are no tool, and the certificate that
+# agnhost shows, which is no part of it.
+build_tests() {
+  local agnhost
+  go -C "$1" test -c -vet=off "${@:3}" -o "$2/e2e.test" k8s.io/kubernetes/test/e2e
+  agnhost=$(go -C "$1" list -mod=readonly -f '{{.Dir}}' k8s.io/kubernetes/test/images/agnhost)
+  install -m 644 "$agnhost"/porter/localhost.{crt,key} "$2/"
+}
+
+# built MODULE: builds it unless that is done, and prints where its programs are.
+built() (
+  place=$cache/$1-$(pins "$1")
+  exec 9>"$cache/$1.lock"
+  flock 9
+  if [ ! -d "$place" ]; then
+    need_go
+    say "building $1 (kubernetes and kubelet take about five minutes each on two cores, coredns two, the others less)"
+    # Beside its place first: a build that is interrupted leaves no folder that looks whole.
+    rm -rf "$place.new"
+    mkdir "$place.new"
+    build "$1" "$place.new" >&2
+    mv -T "$place.new" "$place"
+  fi
+  printf '%s\n' "$place"
+)
+
+modules=()
+for module in "${all_modules[@]}"; do
+  [[ " ${cluster_modules[*]} " == *" $module "* ]] || modules+=("$module")
+done
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gingham/tools
-folder=${GINGHAM_TOOLS:-$cache/go-$(pins "${modules[@]}")}
-if [ "${1:-}" = --print-folder ]; then
+folder=${GINGHAM_TOOLS:-$cache/go-$(pins "${all_modules[@]}")}
+print_only=
+for argument in "$@"; do
+  case $argument in
+    --cluster)
+      modules+=("${cluster_modules[@]}")
+      programs+=("${cluster_programs[@]}")
+      ;;
+    --print-folder) print_only=yes ;;
+    *) fail "unknown argument $argument: --cluster and --print-folder are all there is" ;;
+  esac
+done
+if [ -n "$print_only" ]; then
   printf '%s\n' "$folder"
   exit
 fi
-if [ -z "${GINGHAM_TOOLS:-}" ] && [ ! -d "$folder" ]; then
-  need_go
-  # Beside its place first: a build that is interrupted leaves no folder that looks whole.
-  rm -rf "$folder.new"
-  mkdir -p "$folder.new"
-  for module in "${modules[@]}"; do
-    built=$cache/$module-$(pins "$module")
-    if [ ! -d "$built" ]; then
-      say "building $module (kubernetes takes about five minutes on two cores, containerd one)"
-      rm -rf "$built.new"
-      mkdir "$built.new"
-      build "$module" "$built.new"
-      mv -T "$built.new" "$built"
-    fi
-    ln "$built"/* "$folder.new/"
+
+# missing: the programs that the folder lacks.
+missing() {
+  local program
+  for program in "${programs[@]}"; do
+    [ -s "$folder/$program" ] || printf '%s ' "$program"
   done
-  mv -T "$folder.new" "$folder"
+}
+
+if [ -z "${GINGHAM_TOOLS:-}" ] && [ -n "$(missing)" ]; then
+  mkdir -p "$folder"
+  for module in "${modules[@]}"; do
+    place=$(built "$module")
+    ln -f "$place"/* "$folder/"
+  done
 fi
-missing=()
-for program in "${programs[@]}"; do
-  [ -x "$folder/$program" ] || missing+=("$program")
-done
-[ ${#missing[@]} -eq 0 ] || fail "$folder lacks ${missing[*]}: put them there, or unset GINGHAM_TOOLS to have them built"
+lacking=$(missing)
+[ -z "$lacking" ] || fail "$folder lacks $lacking: put them there, or unset GINGHAM_TOOLS to have them built"
 printf '%s\n' "$folder"
