@@ -24,6 +24,7 @@ mod cni;
 pub mod echo;
 mod eventually;
 mod exec;
+pub mod images;
 pub mod init;
 pub mod kubernetes;
 mod lab;

@@ -1,0 +1,92 @@
+//! The container images of a cluster: docker archives of one layer each, made of programs that are here
+//! anyway, since no registry is asked.
+//!
+//! ```text
+//!  recipe ──► Tree (path -> file, link, folder) ──layer──► digest ──► in the cache? ──► its path
+//!                                                            └─ no ──► archive, written once
+//! ```
+//!
+//! The same content makes the same bytes under the same path, whoever makes it and when, so that a second
+//! test has them at once. The names are those under which Kubernetes' own tests ask for the images,
+//! with `localhost` for every registry.
+//!
+//! ```text
+//!  let images = images::ready()?;
+//!  for archive in images.all() { /* ctr --namespace k8s.io images import */ }
+//! ```
+
+mod archive;
+mod cache;
+mod libraries;
+mod recipe;
+mod tree;
+
+use anyhow::{Context, Result};
+use archive::{Config, Image};
+use std::path::{Path, PathBuf};
+use tree::Tree;
+
+/// What holds a pod's namespaces; it ends on TERM and takes up orphans.
+pub const PAUSE: &str = "localhost/pause:3.10.2";
+/// A shell and the programs of a small system.
+pub const BUSYBOX: &str = "localhost/busybox:1.37.0-1";
+/// The servers and clients of Kubernetes' own tests.
+pub const AGNHOST: &str = "localhost/agnhost:2.63.0";
+/// The resolver whose C library their DNS tests want to see; here agnhost's image under one more name.
+pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
+/// The cluster's DNS server.
+pub const COREDNS: &str = "localhost/coredns:1.15.0";
+
+/// The archives, each of which a runtime can import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// [`PAUSE`].
+    pub pause: PathBuf,
+    /// [`BUSYBOX`].
+    pub busybox: PathBuf,
+    /// [`AGNHOST`] and [`GLIBC_DNS_TESTING`].
+    pub agnhost: PathBuf,
+    /// [`COREDNS`].
+    pub coredns: PathBuf,
+}
+
+impl Images {
+    /// Every archive, the one that a node needs first at the front.
+    #[must_use]
+    pub fn all(&self) -> [&Path; 4] {
+        [&self.pause, &self.coredns, &self.busybox, &self.agnhost]
+    }
+}
+
+/// Makes what is not in the cache yet.
+///
+/// # Errors
+/// A program that is missing, with what brings it; a cache that cannot be written.
+pub fn ready() -> Result<Images> {
+    Ok(Images {
+        pause: cache::kept("pause", &recipe::pause()?)?,
+        busybox: cache::kept("busybox", &recipe::busybox()?)?,
+        agnhost: cache::kept("agnhost", &recipe::agnhost()?)?,
+        coredns: cache::kept("coredns", &recipe::coredns()?)?,
+    })
+}
+
+/// The archive of an image named `reference` whose files are those under `root` and whose program is
+/// `entrypoint`: how the agent's own image comes to the nodes.
+///
+/// # Errors
+/// A root that cannot be read or holds what is neither file, folder nor link; a cache that cannot be written.
+pub fn of_root(root: &Path, reference: &str, entrypoint: &[&str]) -> Result<PathBuf> {
+    let image = Image {
+        references: vec![reference.to_owned()],
+        config: Config::new(
+            entrypoint,
+            &[],
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+        tree: Tree::of_root(root).with_context(|| format!("the files of {reference}"))?,
+    };
+    let (repository, _) = reference.rsplit_once(':').unwrap_or((reference, ""));
+    let name = repository.rsplit('/').next().unwrap_or(repository);
+    cache::kept(name, &image)
+}

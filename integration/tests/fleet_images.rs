@@ -1,0 +1,34 @@
+//! The images that a cluster's nodes load: made once, under the names that Kubernetes' own tests use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops here"
+)]
+
+use gingham_integration::images::{self, AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE};
+use serde_json::Value;
+use std::fs::File;
+use std::path::Path;
+
+/// The names in an archive's manifest.
+fn names(archive: &Path) -> Vec<String> {
+    let mut archive = tar::Archive::new(File::open(archive).unwrap());
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let manifest = entries.find(|entry| entry.path().unwrap() == Path::new("manifest.json"));
+    let manifest: Value = serde_json::from_reader(manifest.expect("a manifest")).unwrap();
+    let names = manifest[0]["RepoTags"].as_array().unwrap().iter();
+    names.map(|name| name.as_str().unwrap().into()).collect()
+}
+
+#[test]
+fn every_image_is_there_under_its_names_and_made_once() {
+    let images = images::ready().unwrap();
+    assert_eq!(names(&images.pause), [PAUSE]);
+    assert_eq!(names(&images.busybox), [BUSYBOX]);
+    assert_eq!(names(&images.agnhost), [AGNHOST, GLIBC_DNS_TESTING]);
+    assert_eq!(names(&images.coredns), [COREDNS]);
+    assert_eq!(images::ready().unwrap(), images);
+    for archive in images.all() {
+        println!("{}", archive.display());
+    }
+}
