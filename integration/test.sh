@@ -5,8 +5,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
-need_packages bind9-dnsutils='1:9.18*' binutils='2.40*' busybox-static='1:1.35.0*' catatonit='0.1.7*' curl='7.88.1*' iptables='1.8.9*' \
-  netcat-openbsd='1.219*' runc='1.1.5*' strace='6.1*'
+need_packages bind9-dnsutils='1:9.18*' binutils='2.40*' busybox-static='1:1.35.0*' catatonit='0.1.7*' curl='7.88.1*' iperf='2.1.8*' \
+  iptables='1.8.9*'   netcat-openbsd='1.219*' runc='1.1.5*' strace='6.1*'
 need_daemons
 GINGHAM_TOOLS=$("$root/integration/tools/build.sh")
 export GINGHAM_TOOLS

@@ -30,12 +30,13 @@ use tree::Tree;
 pub const PAUSE: &str = "localhost/pause:3.10.2";
 /// A shell and the programs of a small system.
 pub const BUSYBOX: &str = "localhost/busybox:1.37.0-1";
-/// The servers and clients of Kubernetes' own tests.
+/// The servers and clients of Kubernetes' own tests, a DNS server among them.
 pub const AGNHOST: &str = "localhost/agnhost:2.63.0";
-/// The resolver whose C library their DNS tests want to see; here agnhost's image under one more name.
-pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
-/// The cluster's DNS server.
+/// The cluster's DNS server, `/coredns`: since a node that has agnhost's image has it, that one under
+/// another name.
 pub const COREDNS: &str = "localhost/coredns:1.15.0";
+/// The resolver whose C library DNS tests want to see: agnhost's image once more.
+pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
 
 /// The archives, each of which a runtime can import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +45,15 @@ pub struct Images {
     pub pause: PathBuf,
     /// [`BUSYBOX`].
     pub busybox: PathBuf,
-    /// [`AGNHOST`] and [`GLIBC_DNS_TESTING`].
+    /// [`AGNHOST`], [`COREDNS`] and [`GLIBC_DNS_TESTING`].
     pub agnhost: PathBuf,
-    /// [`COREDNS`].
-    pub coredns: PathBuf,
 }
 
 impl Images {
     /// Every archive, the one that a node needs first at the front.
     #[must_use]
-    pub fn all(&self) -> [&Path; 4] {
-        [&self.pause, &self.coredns, &self.busybox, &self.agnhost]
+    pub fn all(&self) -> [&Path; 3] {
+        [&self.pause, &self.busybox, &self.agnhost]
     }
 }
 
@@ -67,7 +66,6 @@ pub fn ready() -> Result<Images> {
         pause: cache::kept("pause", &recipe::pause()?)?,
         busybox: cache::kept("busybox", &recipe::busybox()?)?,
         agnhost: cache::kept("agnhost", &recipe::agnhost()?)?,
-        coredns: cache::kept("coredns", &recipe::coredns()?)?,
     })
 }
 

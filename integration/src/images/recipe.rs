@@ -11,14 +11,15 @@ use std::process::Command;
 /// Where programs of Debian are, with the packages that hold them.
 const CATATONIT: (&str, &str) = ("/usr/bin/catatonit", "catatonit");
 const STATIC_BUSYBOX: (&str, &str) = ("/bin/busybox", "busybox-static");
-/// Programs of agnhost's image that busybox has too, but without options that tests use, or with others.
-const REPLACED: [(&str, (&str, &str)); 6] = [
+/// What agnhost's image has besides. Some of it busybox has too, without options that tests use.
+const ADDED: [(&str, (&str, &str)); 7] = [
     ("sh", ("/usr/bin/dash", "dash")),
     ("nc", ("/usr/bin/nc.openbsd", "netcat-openbsd")),
+    ("ss", ("/usr/bin/ss", "iproute2")),
     ("curl", ("/usr/bin/curl", "curl")),
     ("dig", ("/usr/bin/dig", "bind9-dnsutils")),
-    ("ss", ("/usr/bin/ss", "iproute2")),
     ("getent", ("/usr/bin/getent", "libc-bin")),
+    ("iperf", ("/usr/bin/iperf", "iperf")),
 ];
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
@@ -43,9 +44,10 @@ pub(super) fn busybox() -> Result<Image> {
 pub(super) fn agnhost() -> Result<Image> {
     let mut tree = system(Tree::default())?
         .program("/agnhost", &tools::locate("agnhost")?)
+        .program("/coredns", &tools::locate("coredns")?)
         .link("/agnhost-2", "agnhost")
         .shared_folder("/uploads");
-    for (name, program) in REPLACED {
+    for (name, program) in ADDED {
         tree = dynamic(tree, name, debian(program)?)?;
     }
     // What its server shows is no part of the program.
@@ -53,17 +55,9 @@ pub(super) fn agnhost() -> Result<Image> {
         tree = tree.program(&format!("/{file}"), &tools::locate(file)?);
     }
     Ok(Image {
-        references: vec![AGNHOST.into(), GLIBC_DNS_TESTING.into()],
+        references: vec![AGNHOST.into(), COREDNS.into(), GLIBC_DNS_TESTING.into()],
         config: Config::new(&["/agnhost"], &["pause"], "/bin"),
         tree,
-    })
-}
-
-pub(super) fn coredns() -> Result<Image> {
-    Ok(Image {
-        references: vec![COREDNS.into()],
-        config: Config::new(&["/coredns"], &[], "/"),
-        tree: Tree::default().program("/coredns", &tools::locate("coredns")?),
     })
 }
 
