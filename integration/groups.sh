@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Every test of the workspace, in groups, two groups at a time: most of a scenario's time is waiting. Those
 # between zones, whose labs are large and lose no packet, have the machine to themselves. A group's output comes in one piece when it has ended. Called by test.sh, which does the set-up.
+#
+#   groups.sh                    all but those in fleets: clusters of real kubelets, whose programs take long to build
+#   groups.sh --fleets [--all]   those in fleets, one after the other; --all: the long ones too
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
 
 # Those that take longest come first. Each test belongs to the one group whose patterns fit its name.
 groups=(
-  "--lib --bins --test [!bkz]*"
+  "--lib --bins --test [!bfkz]* --test f[!l]*"
   "--test kube_[l-r]*"
   "--test bgp_*"
   "--test kube_[!l-r]*"
@@ -15,6 +18,12 @@ groups=(
   "--doc"
 )
 alone="--test zones_*"
+case $* in
+  "") ;;
+  --fleets) groups=() alone="--test fleet_* -- --test-threads=1" ;;
+  "--fleets --all") groups=() alone="--test fleet_* -- --test-threads=1 --include-ignored" ;;
+  *) fail "unknown arguments $*: --fleets and --fleets --all are all there is" ;;
+esac
 
 # Every agent of a lab takes inotify instances, of which the kernel lets root have 128 unless told otherwise.
 instances=/proc/sys/fs/inotify/max_user_instances

@@ -1,19 +1,41 @@
 #!/usr/bin/env bash
 # Every test, on a bare Debian 12 as root: units, properties, the kernel's verbs in namespaces of
-# their own, scenarios in the lab, a real Kubernetes API server, BGP with real daemons, and timings
-# beside the upstream ptp, bridge and host-local, beside ip -batch and beside the daemons.
+# their own, scenarios in the lab, a real Kubernetes API server, BGP with real daemons, clusters of real
+# kubelets, and timings beside the upstream ptp, bridge and host-local, beside ip -batch and beside the daemons.
+#
+#   test.sh         what must be green before a change lands
+#   test.sh --all   the long ones of the clusters too: every spec of Kubernetes' own tests that can run here
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+case $* in
+  "" | --all) ;;
+  *) fail "unknown arguments $*: --all is all there is" ;;
+esac
 setup
-need_packages bind9-dnsutils='1:9.18*' binutils='2.40*' busybox-static='1:1.35.0*' catatonit='0.1.7*' curl='7.88.1*' iperf='2.1.8*' \
-  iptables='1.8.9*'   netcat-openbsd='1.219*' runc='1.1.5*' strace='6.1*'
+need_packages binutils='2.40*' busybox-static='1:1.35.0*' iptables='1.8.9*' runc='1.1.5*' strace='6.1*'
+need_cluster_packages
 need_daemons
-GINGHAM_TOOLS=$("$root/integration/tools/build.sh")
-export GINGHAM_TOOLS
+tools=$("$root/integration/tools/build.sh")
+# What clusters need besides takes nine minutes of both cores: it is built while other tests wait. In a
+# session of its own, so that all of it ends with this script.
+cluster_log=$(mktemp)
+setsid chrt --idle 0 "$root/integration/tools/build.sh" --cluster >"$cluster_log" 2>&1 &
+cluster_build=$!
+leave() {
+  [ -z "$cluster_build" ] || kill -- "-$cluster_build" || true
+  rm -f "$cluster_log"
+}
+trap leave EXIT
+export GINGHAM_TOOLS=$tools
 cd "$root"
 "$root/integration/build.sh"
 say "tests"
 "$root/integration/groups.sh"
+say "what is left to build for the clusters"
+wait "$cluster_build" || { cat "$cluster_log" >&2; fail "integration/tools/build.sh --cluster failed"; }
+cluster_build=
+say "tests in clusters of real kubelets"
+"$root/integration/groups.sh" --fleets "$@"
 say "how long the lease store is locked (a figure, not a test)"
 cargo bench --quiet --locked -p gingham-ipam --bench store
 say "timing of ADD and DEL (a figure, not a test)"

@@ -19,8 +19,8 @@ programs=(
   containerd containerd-shim-runc-v2 ctr
 )
 cluster_programs=(
-  kubelet kube-controller-manager kube-scheduler kube-proxy agnhost e2e.test localhost.crt localhost.key
-  helm coredns
+  kubelet kube-controller-manager kube-scheduler kube-proxy agnhost localhost.crt localhost.key
+  e2e.test ginkgo helm coredns
 )
 cluster_modules=(kubelet helm coredns)
 all_modules=(*/go.mod)

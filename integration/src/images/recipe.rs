@@ -12,7 +12,7 @@ use std::process::Command;
 const CATATONIT: (&str, &str) = ("/usr/bin/catatonit", "catatonit");
 const STATIC_BUSYBOX: (&str, &str) = ("/bin/busybox", "busybox-static");
 /// What agnhost's image has besides. Some of it busybox has too, without options that tests use.
-const ADDED: [(&str, (&str, &str)); 7] = [
+const ADDED: [(&str, (&str, &str)); 8] = [
     ("sh", ("/usr/bin/dash", "dash")),
     ("nc", ("/usr/bin/nc.openbsd", "netcat-openbsd")),
     ("ss", ("/usr/bin/ss", "iproute2")),
@@ -20,6 +20,7 @@ const ADDED: [(&str, (&str, &str)); 7] = [
     ("dig", ("/usr/bin/dig", "bind9-dnsutils")),
     ("getent", ("/usr/bin/getent", "libc-bin")),
     ("iperf", ("/usr/bin/iperf", "iperf")),
+    ("conntrack", ("/usr/sbin/conntrack", "conntrack")),
 ];
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
