@@ -7,11 +7,13 @@
 
 mod addresses;
 mod change;
+mod fleet;
 mod reference;
 mod router;
 mod static_routes;
 
 pub use change::Place;
+pub use fleet::{CONTROL_PLANE, Workers, fleet};
 pub use reference::{Cores, Zones, reference};
 pub use router::{Daemon, Neighbour, RouterPlan, Timers};
 pub use static_routes::static_routes;

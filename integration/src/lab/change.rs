@@ -3,11 +3,16 @@
 
 use super::Lab;
 use crate::cluster;
+use crate::eventually;
 use crate::lab_box::Starting;
 use crate::node::Node;
 use crate::topology::{Place, Port, UPLINK};
 use crate::wiring::{self, Batch};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use std::time::Duration;
+
+/// How long the end of a cable may outlive a box.
+const CABLE: Duration = Duration::from_secs(20);
 
 impl Lab {
     /// Adds a worker: its box, its cable to the zone's switch, its Node and Block objects. Its agent
@@ -34,6 +39,39 @@ impl Lab {
         self.objects.connect(node.host(), node.plan())?;
         self.settle()?;
         self.node(node.name())
+    }
+
+    /// Starts a box again whose power plug was pulled ([`LabBox::kill`](crate::LabBox::kill)): new
+    /// namespaces, its cable, its addresses.
+    ///
+    /// # Errors
+    /// No such box, it stands, or a step the kernel refused.
+    pub fn power_on(&mut self, name: &str) -> Result<()> {
+        let plans = &mut self.topology.boxes.iter();
+        let plan = plans.find(|plan| plan.name == name).cloned();
+        let plan = plan.with_context(|| format!("no box {name:?}"))?;
+        if self.at(name)?.alive() {
+            bail!("{name}: it has not been powered off");
+        }
+        let tools = super::tools(&self.binaries, self.files.path());
+        let (started, lifeline) = Starting::start(&self.init_spec(&plan), &tools)?.finish()?;
+        self.boxes.insert(name.to_owned(), started);
+        self.lifelines.push(lifeline);
+        let port = self.port_of(name)?.clone();
+        // The kernel takes the old cable away some time after the box.
+        eventually(&format!("the end of the cable of {name}"), CABLE, || {
+            let links = self.at(&port.on)?.exec(&["ip", "-o", "link"])?;
+            ensure!(
+                !links.contains(&format!(" {}@", port.interface)),
+                "it is there"
+            );
+            Ok(())
+        })?;
+        let cable = wiring::cable((&port, UPLINK), self.at(name)?.init().pid);
+        self.run(&port.on, vec![cable])?;
+        self.run(&port.on, self.plugged(&port)?)?;
+        self.run(name, wiring::settings(&self.topology, &plan))?;
+        self.settle()
     }
 
     /// Removes a node for good: the power plug, then its Node and Block objects.

@@ -33,9 +33,9 @@ pub enum Cores {
 /// The AS of each backbone router.
 const BACKBONE_AS: u32 = 65_000;
 /// The backbone routers, and their last octet in the client LAN.
-const BACKBONE: [(&str, u8); 2] = [("bb1", 1), ("bb2", 2)];
+pub(super) const BACKBONE: [(&str, u8); 2] = [("bb1", 1), ("bb2", 2)];
 /// The segment of the client, and what the backbone routers call their interface to it.
-const LAN: &str = "lan";
+pub(super) const LAN: &str = "lan";
 /// What comes after the Z in the name of a core, and its last octet in the zone.
 const CORES: [(&str, u8); 2] = [("", 1), ("b", 2)];
 /// Last octets of the nodes of the control plane of a zone.
@@ -150,7 +150,7 @@ fn wire(zone: u8, even: u8) -> Result<[[IpAddr; 2]; 2]> {
     Ok([end(even)?, end(even + 1)?])
 }
 
-fn client_lan(octet: u8) -> Result<[IpAddr; 2]> {
+pub(super) fn client_lan(octet: u8) -> Result<[IpAddr; 2]> {
     pair(format!("203.0.113.{octet}"), format!("fd00:203::{octet}"))
 }
 
