@@ -21,6 +21,7 @@ mod binaries;
 mod check;
 pub mod cluster;
 mod cni;
+pub mod e2e;
 pub mod echo;
 mod eventually;
 mod exec;
