@@ -16,6 +16,7 @@ mod retaining;
 mod speaking;
 
 use crate::bgp::presence::WITHDRAW;
+use crate::conf;
 use crate::dirty::{Cause, Dirty};
 use crate::firewall;
 use crate::http;
@@ -26,6 +27,7 @@ use crate::snapshot::Known;
 use crate::store::{DirWatch, Store, StoreError};
 use gingham_ipam::{BootId, FileError};
 use gingham_model::NodeName;
+use gingham_netlink::sysctl::Tree;
 use gingham_netlink::{Monitor, NftMonitor};
 use live::{Agent, Inbox};
 use speaking::Before;
@@ -54,6 +56,10 @@ pub struct Config {
     pub debug: Option<SocketAddr>,
     /// Where the agent keeps what must outlive a reboot.
     pub state_dir: PathBuf,
+    /// Where the kernel's settings are.
+    pub settings: Tree,
+    /// The network configuration that is kept where the runtime looks for it, if one is.
+    pub conf: Option<conf::Kept>,
     /// Where the metrics are; `None` is the node's first InternalIP, port [`METRICS_PORT`].
     pub metrics: Option<SocketAddr>,
 }
@@ -102,7 +108,7 @@ pub async fn run<S: Store>(
     let boot = BootId::of_this_boot()?;
     // Before the kernel is read for the first time, so that nothing falls in between.
     let (mut monitor, nft_monitor) = (Monitor::open()?, NftMonitor::open()?);
-    let mut hands = Hands::new()?;
+    let mut hands = Hands::new(config.settings.clone())?;
     let zone = live::zone_before(&run_dir, &boot, &config.node);
     let mut before = Before::read((&config.node, zone), &config.state_dir);
     before.places.forwarding = hands.forwarding()?;
@@ -138,6 +144,11 @@ pub async fn run<S: Store>(
     tasks.spawn(until(stop.clone(), async move { Ok(cluster.await?) }));
     let reports = reporting::report_on(agent.store.clone(), agent.shown.subscribe());
     tasks.spawn(until(stop.clone(), reports));
+    if let Some(kept) = config.conf {
+        let told = (agent.conf.clone(), agent.dirty.clone());
+        let keeper = conf::keep(kept, agent.shown.subscribe(), told);
+        tasks.spawn(until(stop.clone(), keeper));
+    }
     let run_dir = watch_run_dir(config.run_dir.clone(), agent.dirty.clone());
     tasks.spawn(until(stop.clone(), run_dir));
     let buffer = monitor.buffer_bytes();

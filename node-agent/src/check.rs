@@ -17,6 +17,7 @@ pub mod settings;
 pub use gather::gather;
 
 use crate::managers::Finding;
+use gingham_netlink::sysctl::Tree;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub struct Places {
     pub cni_conf_dir: PathBuf,
     /// Where it looks for plugins.
     pub cni_bin_dir: PathBuf,
+    /// Where the kernel's settings are written.
+    pub settings: Tree,
     /// Where the host's root file system is.
     pub host_root: PathBuf,
 }

@@ -10,10 +10,12 @@
 mod find;
 mod remove;
 
+use crate::install;
 use crate::nft::NftError;
 use crate::run_dir::{self, Holder, RunDir, RunDirError};
 use crate::sysctls::{RecordError, Restorations};
 use gingham_model::{POD_LINK_GROUP, Route};
+use gingham_netlink::sysctl::Tree;
 use gingham_netlink::{Link, Socket};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -32,8 +34,23 @@ pub struct Places {
     pub run_dir: PathBuf,
     /// Where it kept what outlives a reboot.
     pub state_dir: PathBuf,
-    /// What somebody else has installed, and so removes: the plugin and its configuration.
-    pub installed: Vec<PathBuf>,
+    /// Where the kernel's settings are.
+    pub settings: Tree,
+    /// Where the runtime looks for network configurations.
+    pub cni_conf_dir: PathBuf,
+    /// Where it looks for plugins.
+    pub cni_bin_dir: PathBuf,
+    /// What becomes of what was installed there.
+    pub installed: Installed,
+}
+
+/// What becomes of the plugins and the network configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// Whoever installed them removes them.
+    Left,
+    /// What our own record has goes, and what it replaced comes back.
+    Undone,
 }
 
 /// Why nothing was done.
@@ -59,6 +76,9 @@ pub enum CleanupError {
     /// The record of settings cannot be read. Without it, they stay as they are.
     #[error("{0}; remove it to leave the settings as they are")]
     Record(#[from] RecordError),
+    /// The record of what was installed cannot be read. Without it nobody knows what is whose.
+    #[error("--state-dir: {0}; remove it to leave what was installed")]
+    Installed(#[from] install::RecordError),
     /// The kernel cannot be read.
     #[error(transparent)]
     Kernel(#[from] gingham_netlink::Error),
@@ -87,6 +107,8 @@ pub struct Found {
     pub table: Option<&'static str>,
     /// Settings.
     pub settings: Restorations,
+    /// What was installed.
+    pub installed: install::Due,
     /// Files in the run and the state directory, and each directory itself if it holds no others.
     pub files: Vec<PathBuf>,
     /// What stays, and why.
@@ -134,6 +156,8 @@ pub enum Kind {
     Sysctl,
     /// A file or directory.
     File,
+    /// A file that was replaced, and is put back.
+    Replaced,
 }
 
 impl Kind {
@@ -145,6 +169,7 @@ impl Kind {
             Kind::Table => "nftables table",
             Kind::Sysctl => "setting",
             Kind::File => "file",
+            Kind::Replaced => "replaced file",
         }
     }
 }
@@ -244,9 +269,12 @@ impl Found {
             };
             item(Kind::Sysctl, text)
         });
-        let files = self.files.iter();
+        let files = self.installed.remove.iter().chain(&self.files);
         let files = files.map(|path| item(Kind::File, path.display().to_string()));
+        let replaced = self.installed.put_back.iter();
+        let replaced = replaced.map(|(path, _)| item(Kind::Replaced, path.display().to_string()));
         let removed = links.chain(routes).chain(table);
+        let files = files.chain(replaced);
         removed.chain(settings).chain(files).collect()
     }
 }

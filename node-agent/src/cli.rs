@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the agent of this node
-    Run(Run),
+    Run(Box<Run>),
     /// Ask the running agent how it stands
     Status(Ask),
     /// Ask the running agent for its routes, as wanted and as the kernel has them
@@ -43,6 +43,8 @@ pub enum Command {
     /// Put this host back as it was before the agent: routes, pods' interfaces, nftables table,
     /// kernel settings, files. Without --yes it only lists them
     Cleanup(Cleanup),
+    /// Bring the plugins to where the container runtime looks for them
+    InstallCni(InstallCni),
     /// Print the definitions of the custom resources, for `kubectl apply`
     Crds(Crds),
 }
@@ -75,6 +77,15 @@ pub struct Run {
         env = "GINGHAM_SECRETS_DIR"
     )]
     pub secrets_dir: PathBuf,
+    /// Where the kernel's settings are.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// The network configuration to keep where the container runtime looks for it, once the node is ready
+    #[arg(long, value_name = "FILE", env = "GINGHAM_CNI_CONF")]
+    pub cni_conf: Option<PathBuf>,
+    /// Where the container runtime looks for network configurations
+    #[command(flatten)]
+    pub cni_conf_dir: CniConfDir,
     /// Where /healthz and /readyz answer
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9178")]
     pub health_listen: SocketAddr,
@@ -233,6 +244,9 @@ pub struct Check {
     /// Where the runtime looks for plugins and their configuration
     #[command(flatten)]
     pub cni: CniDirs,
+    /// Where the kernel's settings are.
+    #[command(flatten)]
+    pub settings: Settings,
     /// Where the host's root file system is, for the configuration of its network managers
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub host_root: PathBuf,
@@ -250,12 +264,64 @@ pub struct Cleanup {
     /// Where what outlives a reboot is kept
     #[command(flatten)]
     pub state: StateDir,
+    /// Where the kernel's settings are.
+    #[command(flatten)]
+    pub settings: Settings,
     /// Do it
     #[arg(long)]
     pub yes: bool,
     /// Do it even while pods are wired: it cuts them off
     #[arg(long, requires = "yes")]
     pub pods: bool,
+    /// Also what `install-cni` and `run --cni-conf` have brought, and put back what they replaced
+    #[arg(long)]
+    pub installed: bool,
+    /// Afterwards stay until SIGTERM: for the pod of a DaemonSet
+    #[arg(long, requires = "yes")]
+    pub stay: bool,
+}
+
+/// What to install, and where.
+#[derive(Debug, Args)]
+pub struct InstallCni {
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+    /// The folder of the plugins to install
+    #[arg(long, value_name = "DIR", default_value = "/opt/gingham/cni")]
+    pub from: PathBuf,
+    /// Where the runtime looks for plugins
+    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    pub cni_bin_dir: PathBuf,
+    /// Where what was installed is recorded
+    #[command(flatten)]
+    pub state: StateDir,
+}
+
+/// Where the kernel's settings are.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Where /proc/sys is, or the folder that has its `net`, where a container may write
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/proc/sys",
+        env = "GINGHAM_SYSCTL_ROOT"
+    )]
+    pub sysctl_root: PathBuf,
+}
+
+/// Where the runtime looks for configurations.
+#[derive(Debug, Args)]
+pub struct CniConfDir {
+    /// Where the runtime looks for network configurations
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/cni/net.d",
+        env = "GINGHAM_CNI_CONF_DIR"
+    )]
+    pub cni_conf_dir: PathBuf,
 }
 
 /// What outlives a reboot.
@@ -274,9 +340,9 @@ pub struct StateDir {
 /// Where the runtime looks.
 #[derive(Debug, Args)]
 pub struct CniDirs {
-    /// Where the runtime looks for network configurations
-    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
-    pub cni_conf_dir: PathBuf,
+    /// Where the runtime looks for configurations.
+    #[command(flatten)]
+    pub conf: CniConfDir,
     /// Where the runtime looks for plugins
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
     pub cni_bin_dir: PathBuf,

@@ -21,6 +21,8 @@ pub enum Cause {
     Leases,
     /// Something else changed in the run directory.
     RunDir,
+    /// The network configurations of the runtime changed.
+    Conf,
     /// An interface that other nodes are reached by came, went or changed.
     Links,
     /// An address of such an interface came, went or changed.
@@ -94,6 +96,7 @@ impl fmt::Display for Cause {
             Cause::Learned => "learned",
             Cause::Leases => "leases",
             Cause::RunDir => "run-dir",
+            Cause::Conf => "cni-conf",
             Cause::Links => "links",
             Cause::Addresses => "addresses",
             Cause::Pods => "pods",

@@ -4,16 +4,17 @@ use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use gingham_agent::agent::{self, Config};
 use gingham_agent::check::{self, Places, Report};
-use gingham_agent::cleanup::{self, Cleanup};
+use gingham_agent::cleanup::{self, Cleanup, Installed};
 use gingham_agent::cli::{
-    self, Ask, Check, Cli, Command, Crds, Explain, LogFormat, Manifest, Output, Peers, PlanFile,
-    Rib, Run,
+    self, Ask, Check, Cli, Command, Crds, Explain, InstallCni, LogFormat, Manifest, Output, Peers,
+    PlanFile, Rib, Run,
 };
 use gingham_agent::status::{Confirmed, Paths, Rehearsal};
 use gingham_agent::store::Directory;
 use gingham_agent::store::kubernetes::{Access, Kubernetes};
-use gingham_agent::{client, crd, table};
+use gingham_agent::{client, conf, crd, install, table};
 use gingham_model::Prefix;
+use gingham_netlink::sysctl::Tree;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -46,7 +47,7 @@ fn start() -> Result<ExitCode> {
         .build()?;
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Run(command) => run(command).await?,
+            Command::Run(command) => run(*command).await?,
             Command::Status(ask) => status(&ask).await?,
             Command::Routes(ask) => routes(&ask).await?,
             Command::Peers(command) => peers(&command).await?,
@@ -56,7 +57,8 @@ fn start() -> Result<ExitCode> {
             Command::Plan(command) => plan(&command).await?,
             Command::ConfirmRemovals(ask) => confirm_removals(&ask).await?,
             Command::Check(command) => check(&command)?,
-            Command::Cleanup(command) => cleanup(&command)?,
+            Command::Cleanup(command) => cleanup(&command).await?,
+            Command::InstallCni(command) => install_cni(&command)?,
             Command::Crds(command) => crds(&command)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -82,6 +84,14 @@ async fn run(command: Run) -> Result<()> {
         stopped.cancel();
     });
     let cluster = command.cluster;
+    let conf = command.cni_conf.map(|path| {
+        let wanted = conf::Wanted::read(&path)?;
+        Ok::<_, conf::Unfit>(conf::Kept {
+            wanted,
+            folder: command.cni_conf_dir.cni_conf_dir,
+            state_dir: command.state.state_dir.clone(),
+        })
+    });
     let config = Config {
         node: command.node,
         run_dir: command.run_dir,
@@ -89,6 +99,8 @@ async fn run(command: Run) -> Result<()> {
         health: command.health_listen,
         debug: command.debug_listen,
         metrics: command.metrics_listen,
+        settings: Tree::at(&command.settings.sysctl_root),
+        conf: conf.transpose()?,
     };
     if let Some(dir) = cluster.cluster_dir {
         let store = Directory::new(&dir, &config.node, &command.secrets_dir);
@@ -211,7 +223,8 @@ async fn confirm_removals(ask: &Ask) -> Result<()> {
 fn check(command: &Check) -> Result<()> {
     let report = Report::of(&check::gather(&Places {
         run_dir: command.ask.run_dir.clone(),
-        cni_conf_dir: command.cni.cni_conf_dir.clone(),
+        settings: Tree::at(&command.settings.sysctl_root),
+        cni_conf_dir: command.cni.conf.cni_conf_dir.clone(),
         cni_bin_dir: command.cni.cni_bin_dir.clone(),
         host_root: command.host_root.clone(),
     }));
@@ -222,15 +235,37 @@ fn check(command: &Check) -> Result<()> {
     }
 }
 
-fn cleanup(command: &cli::Cleanup) -> Result<()> {
+fn install_cni(command: &InstallCni) -> Result<()> {
+    let report = install::install(&install::Places {
+        from: command.from.clone(),
+        to: command.cni_bin_dir.clone(),
+        state_dir: command.state.state_dir.clone(),
+    })?;
+    show(command.output, &report, table::installed)
+}
+
+async fn cleanup(command: &cli::Cleanup) -> Result<()> {
+    // Before the work: a pod that is told to stop meanwhile is to be gone soon after it.
+    let mut term = signal(SignalKind::terminate())?;
+    clean_up(command)?;
+    if command.stay {
+        term.recv().await;
+    }
+    Ok(())
+}
+
+fn clean_up(command: &cli::Cleanup) -> Result<()> {
     let dirs = &command.cni;
     let cleanup = Cleanup::begin(cleanup::Places {
         run_dir: command.ask.run_dir.clone(),
         state_dir: command.state.state_dir.clone(),
-        installed: vec![
-            dirs.cni_conf_dir.join(check::cni::CONFLIST),
-            dirs.cni_bin_dir.join(check::cni::PLUGIN),
-        ],
+        settings: Tree::at(&command.settings.sysctl_root),
+        cni_conf_dir: dirs.conf.cni_conf_dir.clone(),
+        cni_bin_dir: dirs.cni_bin_dir.clone(),
+        installed: match command.installed {
+            true => Installed::Undone,
+            false => Installed::Left,
+        },
     })?;
     if !command.yes {
         return show(command.ask.output, &cleanup.preview(), table::cleanup);

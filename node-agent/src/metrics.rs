@@ -55,6 +55,7 @@ struct AtScrape {
     routes_desired: Gauges,
     routes_observed: Gauges,
     route_conflicts: Gauges,
+    cni_conf_first: Gauges,
     route_fights: Gauge,
     removals_held: Gauge,
     blocks_skipped: Gauge,
@@ -237,6 +238,11 @@ impl AtScrape {
                 &self.route_conflicts,
             ),
             (
+                "cni_conf_first",
+                "Whether the runtime takes the network configuration that is kept",
+                &self.cni_conf_first,
+            ),
+            (
                 "addresses",
                 "Pod addresses of this node's Active blocks, by state",
                 &self.addresses,
@@ -290,6 +296,11 @@ impl AtScrape {
     }
 
     fn fill(&self, known: &Known) {
+        // Without a label, and not at all where none is kept.
+        if let Some(conf) = &known.conf {
+            let first = self.cni_conf_first.get_or_create(&Labels::new());
+            first.set(i64::from(conf.first));
+        }
         self.ready.set(i64::from(known.reasons().is_empty()));
         self.route_fights
             .set(known.memory.fights.all().count() as i64);

@@ -24,6 +24,7 @@ use crate::run_dir::SYSCTLS;
 use crate::sysctls::{self, Kept};
 use gingham_ipam::BootId;
 use gingham_model::{Family, NodeName, Owner, Prefix, Route, RouteKey, TABLE_MAIN};
+use gingham_netlink::sysctl::Tree;
 use gingham_netlink::{Error, Socket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -76,6 +77,8 @@ pub struct Hands {
     /// Always the same, so that the monitor can tell what we write ourselves by its port.
     socket: Socket,
     nft: Nft,
+    /// Where the kernel's settings are.
+    settings: Tree,
     /// CIDRs of pools, and when they were last known.
     pools: BTreeMap<Prefix, Instant>,
     wiring: Wiring,
@@ -131,8 +134,9 @@ impl Hands {
     ///
     /// # Errors
     /// When no socket is to be had.
-    pub fn new() -> Result<Self, Error> {
+    pub fn new(settings: Tree) -> Result<Self, Error> {
         Ok(Hands {
+            settings,
             memory: Memory::default(),
             socket: Socket::open(REQUEST)?,
             nft: Nft::new(),
@@ -191,7 +195,7 @@ impl Pass {
     fn everything(&self, hands: &mut Hands, world: &wiring::World) -> Result<Found, Error> {
         let links = Links::new(world.links.clone(), world.addresses.clone());
         let plan = self.plan(&links);
-        let sysctls = self.sysctls(&links, &plan);
+        let sysctls = self.sysctls((&links, &plan), &hands.settings);
         let round = self.routes(hands, &plan)?;
         // Before anything is published: addresses of pods whose leases are lost are taken up first.
         let pods = self.pods(hands, world)?;
@@ -245,13 +249,13 @@ impl Pass {
         hands.wiring.look(&mut hands.socket, world, (self, fights))
     }
 
-    fn sysctls(&self, links: &Links, plan: &Plan) -> Kept {
+    fn sysctls(&self, (links, plan): (&Links, &Plan), settings: &Tree) -> Kept {
         let Some(node) = self.cluster.node(&self.me) else {
             return Kept::default();
         };
         let hops = sysctls::next_hops(&plan.routes);
         let wanted = sysctls::wanted(node, links, &hops);
-        sysctls::keep(&wanted, &self.run_dir.join(SYSCTLS))
+        sysctls::keep(&wanted, (settings, &self.run_dir.join(SYSCTLS)))
     }
 
     fn routes(&self, hands: &mut Hands, plan: &Plan) -> Result<Round, Error> {

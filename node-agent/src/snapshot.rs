@@ -1,6 +1,7 @@
 //! What is known after a round, and the documents made of it. Pure.
 
 use crate::cluster::Cluster;
+use crate::conf;
 use crate::custody;
 use crate::dirty::Cause;
 use crate::links::Links;
@@ -55,6 +56,8 @@ pub struct Known {
     pub custody: custody::View,
     /// Blocks of this node that the cluster does not show as its own.
     pub retained: Arc<Retained>,
+    /// How the network configuration stands that is kept, if one is.
+    pub conf: Option<conf::Verdict>,
 }
 
 impl Known {
@@ -91,6 +94,7 @@ impl Known {
         notices.extend(self.bgp.notices.iter().cloned());
         notices.extend(self.custody.notices.iter().cloned());
         notices.extend(self.retained.notices());
+        notices.extend(self.conf_notices());
         let Some(seen) = &self.seen else {
             return notices;
         };
@@ -100,6 +104,12 @@ impl Known {
         notices.extend(seen.sysctls.notices.iter().cloned());
         notices.extend(self.pods.notices.iter().cloned());
         notices
+    }
+
+    /// What of the runtime's network configurations is not as it should be.
+    pub fn conf_notices(&self) -> impl Iterator<Item = String> {
+        let notices = self.conf.iter().flat_map(|conf| &conf.notices);
+        notices.cloned()
     }
 
     /// `GET /v1/status`.

@@ -8,6 +8,7 @@ pub use explain::explained;
 
 use crate::check::{Report, State};
 use crate::cleanup::{self, Item};
+use crate::install;
 use crate::screen::Skipped;
 use crate::status::{FirewallStatus, Rehearsal, Routes, Status};
 use gingham_model::NodeName;
@@ -250,6 +251,15 @@ pub fn checks(report: &Report) -> String {
         list(&mut text, &format!("To mend {}", check.check), &check.mend);
     }
     text
+}
+
+/// What was installed, for people.
+pub fn installed(report: &install::Report) -> String {
+    let lines = report
+        .programs
+        .iter()
+        .map(|program| format!("{:<10} {}\n", program.done.word(), program.path.display()));
+    lines.collect()
 }
 
 /// What a clean-up does or did, and what is left.

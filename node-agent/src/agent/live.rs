@@ -9,6 +9,7 @@ use crate::bgp::keyring::Keyring;
 use crate::bgp::speaker::Bgp;
 use crate::claim::Unlisted;
 use crate::cluster::Cluster;
+use crate::conf;
 use crate::custody;
 use crate::dirty::{Cause, Dirty, Marks};
 use crate::ear::Ear;
@@ -67,6 +68,8 @@ pub(super) struct Agent<S> {
     pub(super) journal: Journal,
     pub(super) shown: watch::Sender<Shown>,
     pub(super) interest: watch::Sender<Interest>,
+    /// How the network configuration stands that is kept, if one is.
+    pub(super) conf: watch::Sender<Option<conf::Verdict>>,
     pub(super) bgp: Bgp,
     pub(super) custody: Keeping,
     pub(super) retaining: Retaining,
@@ -108,6 +111,7 @@ impl<S: Store> Agent<S> {
             bgp: BgpStatus::default(),
             custody: custody::View::default(),
             retained: Arc::default(),
+            conf: None,
         };
         let dirty = Dirty::default();
         dirty.mark(Cause::Start);
@@ -138,6 +142,7 @@ impl<S: Store> Agent<S> {
                 pulse: now,
             }),
             interest: watch::Sender::default(),
+            conf: watch::Sender::default(),
             bgp,
             custody: Keeping::default(),
             retaining: Retaining::after(remembered),
@@ -339,6 +344,7 @@ impl<S: Store> Agent<S> {
                 .status(self.seen.as_ref().map(|seen| &seen.learned)),
             custody: self.custody.view(),
             retained: Arc::clone(&self.retaining.retained),
+            conf: self.conf.borrow().clone(),
         };
         self.journal.news(&known);
         let reasons = known.reasons();

@@ -8,7 +8,8 @@ use crate::nft::Nft;
 use crate::sysctls::{self, RP_FILTER_ALL, Scope};
 use crate::{managers, run_dir as held};
 use gingham_model::{Family, Owner, POD_LINK_GROUP, TABLE_MAIN};
-use gingham_netlink::{Socket, sysctl};
+use gingham_netlink::Socket;
+use gingham_netlink::sysctl::{self, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -31,7 +32,7 @@ pub fn gather(places: &Places) -> Facts {
     };
     Facts {
         host: host_facts(),
-        settings: settings_facts(network.as_ref().ok(), agent),
+        settings: settings_facts(network.as_ref().ok(), agent, &places.settings),
         managers: managers::look(&places.host_root),
         run_dir,
         cni: cni_facts(places),
@@ -127,7 +128,7 @@ fn capabilities() -> Result<u64, String> {
     bits.ok_or_else(|| format!("{PATH}: no CapEff"))
 }
 
-fn settings_facts(network: Option<&Network>, agent: Agent) -> settings::Facts {
+fn settings_facts(network: Option<&Network>, agent: Agent, tree: &Tree) -> settings::Facts {
     let scope = network.map(Network::scope).unwrap_or_default();
     let read = |name: &str| sysctl::read(name).unwrap_or_default();
     let filter = |link: &str| read(&format!("net/ipv4/conf/{link}/rp_filter"));
@@ -138,7 +139,7 @@ fn settings_facts(network: Option<&Network>, agent: Agent) -> settings::Facts {
     let settings = sysctls::settings(&scope).into_iter().map(|setting| {
         let reading = match sysctl::read(&setting.name) {
             Ok(value) => {
-                let writable = sysctl::may_set(&setting.name);
+                let writable = tree.may_set(&setting.name);
                 Reading::Value(value, writable.map_err(|error| error.to_string()))
             }
             Err(error) if error.is_missing() => Reading::Absent,

@@ -1,14 +1,16 @@
 //! Looks for everything of ours.
 
-use super::{CleanupError, Found, Places};
+use super::{CleanupError, Found, Installed, Places};
 use crate::bgp::presence::WITHDRAW;
+use crate::check::cni::{CONFLIST, PLUGIN};
 use crate::firewall::TABLE;
+use crate::install;
 use crate::memory;
 use crate::nft::{Nft, NftError};
 use crate::run_dir::SYSCTLS;
 use crate::sysctls::Record;
 use gingham_model::{Owner, POD_LINK_GROUP, TABLE_MAIN};
-use gingham_netlink::{Link, Socket, sysctl};
+use gingham_netlink::{Link, Socket};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,16 +39,22 @@ pub(super) fn find(places: &Places, socket: &mut Socket) -> Result<Found, Cleanu
     let links = socket.links()?.into_iter();
     let routes = socket.routes(TABLE_MAIN)?.into_iter();
     let record = Record::read(&places.run_dir.join(SYSCTLS))?;
-    let settings = record.restorations(|name| sysctl::read(name).ok());
+    let settings = record.restorations(|name| places.settings.read(name).ok());
     let (mut files, others) = ours(&places.run_dir, &FILES);
-    let (state, other_state) = ours(&places.state_dir, &STATE);
+    let state: &[&str] = match places.installed {
+        Installed::Undone => &[&STATE[..], &install::FILES].concat(),
+        Installed::Left => &STATE,
+    };
+    let (state, other_state) = ours(&places.state_dir, state);
     files.extend(state);
     let mut stays = settings.others.clone();
     stays.extend(others.into_iter().chain(other_state));
-    let installed = places.installed.iter().filter(|path| path.exists());
-    stays.extend(
-        installed.map(|path| format!("{}: whoever installed it removes it", path.display())),
-    );
+    let folders = [&places.cni_conf_dir, &places.cni_bin_dir];
+    let installed = match places.installed {
+        Installed::Undone => install::due(&places.state_dir, folders.map(PathBuf::as_path))?,
+        Installed::Left => left(folders),
+    };
+    stays.extend(installed.stays.iter().cloned());
     Ok(Found {
         links: links.filter(is_pods).collect(),
         routes: routes
@@ -54,9 +62,22 @@ pub(super) fn find(places: &Places, socket: &mut Socket) -> Result<Found, Cleanu
             .collect(),
         table: table()?,
         settings,
+        installed,
         files,
         stays,
     })
+}
+
+/// What stays although it is of use to nobody but us.
+fn left([confs, programs]: [&PathBuf; 2]) -> install::Due {
+    let installed = [confs.join(CONFLIST), programs.join(PLUGIN)];
+    let installed = installed.iter().filter(|path| path.exists());
+    let stays =
+        installed.map(|path| format!("{}: whoever installed it removes it", path.display()));
+    install::Due {
+        stays: stays.collect(),
+        ..install::Due::default()
+    }
 }
 
 /// The name of our nftables table if it is there. Without `nft` nobody can have made it.

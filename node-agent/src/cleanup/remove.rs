@@ -2,20 +2,22 @@
 //! failure keeps nothing else.
 
 use super::{Found, Places};
+use crate::install;
 use crate::nft::Nft;
 use crate::run_dir::SYSCTLS;
 use gingham_model::{Change, POD_LINK_GROUP};
-use gingham_netlink::{Socket, link, sysctl};
+use gingham_netlink::sysctl::Tree;
+use gingham_netlink::{Socket, link};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Does the work; says what went wrong.
 pub(super) fn remove(found: &Found, places: &Places, socket: &mut Socket) -> Vec<String> {
-    let mut errors = Vec::new();
+    // First, so that no pod is wired any more.
+    let mut errors = install::undo(&found.installed, &places.state_dir);
     let is_record = |path: &&PathBuf| path.ends_with(SYSCTLS) || **path == places.run_dir;
     let (record, state): (Vec<_>, Vec<_>) = found.files.iter().partition(is_record);
-    // First, so that no pod is wired any more.
     errors.extend(state.into_iter().filter_map(|path| unlink(path).err()));
     if !found.links.is_empty() {
         let unwired = socket.run(&[link::delete_group(POD_LINK_GROUP)]);
@@ -29,7 +31,7 @@ pub(super) fn remove(found: &Found, places: &Places, socket: &mut Socket) -> Vec
         let removed = Nft::new().remove();
         errors.extend(removed.err().map(|error| error.to_string()));
     }
-    let unset = put_back(found);
+    let unset = put_back(found, &places.settings);
     // What could not be put back is still known next time.
     if unset.is_empty() {
         errors.extend(record.into_iter().filter_map(|path| unlink(path).err()));
@@ -38,9 +40,9 @@ pub(super) fn remove(found: &Found, places: &Places, socket: &mut Socket) -> Vec
     errors
 }
 
-fn put_back(found: &Found) -> Vec<String> {
+fn put_back(found: &Found, settings: &Tree) -> Vec<String> {
     let all = found.settings.due.iter();
-    let failed = all.filter_map(|due| sysctl::set(&due.name, &due.before).err());
+    let failed = all.filter_map(|due| settings.set(&due.name, &due.before).err());
     failed.map(|error| error.to_string()).collect()
 }
 

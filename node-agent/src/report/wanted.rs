@@ -115,6 +115,7 @@ fn of_this_node(known: &Known, seat: Seat) -> Vec<Item> {
         };
     told.each("ZoneUnknown", SETTLE, zone(known));
     told.each("BlockNotClaimed", SETTLE, claims(known));
+    told.each("CNIConfiguration", SETTLE, same(known.conf_notices()));
     if is_reflector {
         told.each(
             "BGPTrouble",

@@ -2,7 +2,7 @@
 
 use super::record::{self, Record, RecordError};
 use super::{Absent, Need, RP_FILTER_ALL, Setting, Verdict, Want};
-use gingham_netlink::sysctl;
+use gingham_netlink::sysctl::Tree;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -27,10 +27,11 @@ pub struct Kept {
 /// Makes the settings so, each only where it differs, and reads it back. What was there before is
 /// written to `record` first. After a failure the rest of the same family is only looked at: what
 /// comes later leans on it. Costs one read for each setting when all is well.
-pub fn keep(wanted: &[Setting], record: &Path) -> Kept {
+pub fn keep(wanted: &[Setting], (tree, record): (&Tree, &Path)) -> Kept {
     let rim = Rim {
+        tree,
         record,
-        all: sysctl::read(RP_FILTER_ALL).unwrap_or_default(),
+        all: tree.read(RP_FILTER_ALL).unwrap_or_default(),
     };
     let mut kept = Kept::default();
     for setting in wanted {
@@ -62,6 +63,7 @@ fn leans_on_a_failure(setting: &Setting, kept: &Kept) -> bool {
 }
 
 struct Rim<'a> {
+    tree: &'a Tree,
     record: &'a Path,
     /// [`RP_FILTER_ALL`].
     all: String,
@@ -78,7 +80,7 @@ impl Rim<'_> {
     /// and not to be changed from here.
     fn due(&self, setting: &Setting) -> Result<Option<Due>, String> {
         let name = &setting.name;
-        let before = match sysctl::read(name) {
+        let before = match self.tree.read(name) {
             Ok(present) => present,
             Err(error) if error.is_missing() && setting.absent == Absent::Fine => return Ok(None),
             Err(error) if error.is_missing() => return Err(unseen(setting)),
@@ -96,9 +98,10 @@ impl Rim<'_> {
         let (name, Due { before, value }) = (&setting.name, due);
         self.remember(name, due)
             .map_err(|error| format!("{name}: not set to {value}: {error}"))?;
-        sysctl::set(name, value)
+        self.tree
+            .set(name, value)
             .map_err(|error| format!("{error}; run `{}` on the host", command(name, value)))?;
-        let after = sysctl::read(name).map_err(|error| error.to_string())?;
+        let after = self.tree.read(name).map_err(|error| error.to_string())?;
         if after != *value {
             return Err(format!("{name}: is {after} after it was set to {value}"));
         }
@@ -109,7 +112,7 @@ impl Rim<'_> {
     fn remember(&self, name: &str, due: &Due) -> Result<(), RecordError> {
         let mut record = Record::read(self.record)?;
         let mut news = record.remember(name, &due.before, &due.value);
-        for (beside, present) in record::beside(name) {
+        for (beside, present) in record::beside(name, self.tree) {
             news |= record.remember(&beside, &present, &present);
         }
         if news {

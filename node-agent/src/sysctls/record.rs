@@ -3,7 +3,7 @@
 
 use super::{FORWARD_V4, FORWARD_V6};
 use gingham_ipam::Version1;
-use gingham_netlink::sysctl;
+use gingham_netlink::sysctl::Tree;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -143,20 +143,20 @@ fn is_switch(name: &str) -> bool {
 /// The settings that switching `name` on and off again would leave otherwise than they are, with
 /// their values. Switching forwarding off takes it from every interface, and IPv4 accepts redirects
 /// again (kernel `inet_forward_change`, `addrconf_forward_change`).
-pub(super) fn beside(name: &str) -> Vec<(String, String)> {
+pub(super) fn beside(name: &str, tree: &Tree) -> Vec<(String, String)> {
     let (conf, redirects) = match name {
         FORWARD_V4 => ("net/ipv4/conf", Some("net/ipv4/conf/all/accept_redirects")),
         FORWARD_V6 => ("net/ipv6/conf", None),
         _ => return Vec::new(),
     };
-    let links = sysctl::names(conf).unwrap_or_default();
+    let links = tree.names(conf).unwrap_or_default();
     // `all` is the switch itself.
     let links = links.iter().filter(|link| *link != "all");
     let forwarding = links.map(|link| (format!("{conf}/{link}/forwarding"), "1"));
     let redirects = redirects.map(|name| (name.to_owned(), "0"));
     let lost = forwarding.chain(redirects);
     let present = lost.filter_map(|(name, lost)| {
-        let value = sysctl::read(&name).ok()?;
+        let value = tree.read(&name).ok()?;
         (value == lost).then_some((name, value))
     });
     present.collect()

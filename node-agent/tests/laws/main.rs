@@ -13,6 +13,7 @@ mod explain;
 mod filters;
 mod firewall;
 mod give_back;
+mod install;
 mod interest;
 mod listing;
 mod make;

@@ -42,6 +42,7 @@ fn known(cluster: Cluster) -> Known {
         usage: BTreeMap::new(),
         claims: Vec::new(),
         retained: Default::default(),
+        conf: None,
         custody: Default::default(),
         round: RoundStatus::default(),
         memory: Memory::default(),

@@ -1,11 +1,11 @@
 //! Cleaning up, in a namespace of its own.
 
 use crate::kernel::World;
-use gingham_agent::cleanup::{Cleanup, CleanupError, Kind, Places, Report};
+use gingham_agent::cleanup::{Cleanup, CleanupError, Installed, Kind, Places, Report};
 use gingham_agent::run_dir::RunDir;
 use gingham_agent::sysctls::{self, Absent, Need, Setting, Want};
 use gingham_model::{Change, Owner, Route, RouteKey, RouteProtocol, TABLE_MAIN, Target};
-use gingham_netlink::sysctl;
+use gingham_netlink::sysctl::{self, Tree};
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -36,7 +36,10 @@ impl Host {
         let places = Places {
             run_dir: self.run_dir(),
             state_dir: self.state_dir(),
-            installed: Vec::new(),
+            settings: Tree::default(),
+            cni_conf_dir: self.root.path().join("net.d"),
+            cni_bin_dir: self.root.path().join("bin"),
+            installed: Installed::Left,
         };
         let begin = || Cleanup::begin(places).map(work);
         self.world.node.visit(begin).unwrap()
@@ -93,7 +96,7 @@ fn only_what_is_ours_goes_and_what_stays_is_named() {
     };
     let record = host.run_dir().join("sysctls.json");
     let set = || {
-        sysctls::keep(&[strict("eth0"), strict("lo")], &record);
+        sysctls::keep(&[strict("eth0"), strict("lo")], (&Tree::default(), &record));
         sysctl::set("net/ipv4/conf/lo/rp_filter", "2").unwrap();
     };
     host.world.node.visit(set).unwrap();

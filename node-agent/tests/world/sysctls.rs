@@ -5,7 +5,7 @@ use gingham_agent::sysctls::{
     self, Absent, Kept, Need, Record, Restorations, Scope, Setting, Want,
 };
 use gingham_model::{Family, NextHop};
-use gingham_netlink::sysctl;
+use gingham_netlink::sysctl::{self, Tree};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tempfile::TempDir;
@@ -25,7 +25,9 @@ impl World {
     }
 
     fn keep(&self, wanted: &[Setting], record: &Path) -> Kept {
-        self.node.visit(|| sysctls::keep(wanted, record)).unwrap()
+        self.node
+            .visit(|| sysctls::keep(wanted, (&Tree::default(), record)))
+            .unwrap()
     }
 
     fn restorations(&self, record: &Record) -> Restorations {
