@@ -33,15 +33,10 @@ initContainers:
     volumeMounts:
       - {name: cni-bin, mountPath: /host/opt/cni/bin}
       - {name: state, mountPath: /var/lib/gingham}
-{{- end }}
 containers:
   - name: agent
     {{- include "gingham.container" .chart | nindent 4 }}
-    {{- if eq $values.mode "Run" }}
     {{- include "gingham.run" . | nindent 4 }}
-    {{- else }}
-    {{- include "gingham.cleanup" .chart | nindent 4 }}
-    {{- end }}
     securityContext:
       {{- include "gingham.confined" (list "NET_ADMIN" "NET_BIND_SERVICE") | nindent 6 }}
     {{- with $values.resources }}
@@ -49,15 +44,20 @@ containers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     volumeMounts:
-      - {name: run, mountPath: /run/gingham}
-      - {name: state, mountPath: /var/lib/gingham}
-      - {name: cni-bin, mountPath: /host/opt/cni/bin{{ if eq $values.mode "Run" }}, readOnly: true{{ end }}}
-      - {name: cni-conf, mountPath: /host/etc/cni/net.d}
-      - {name: sysctls, mountPath: /host/proc/sys/net}
-      - {name: tmp, mountPath: /tmp}
+      {{- include "gingham.host-mounts" . | nindent 6 }}
+      - {name: cni-bin, mountPath: /host/opt/cni/bin, readOnly: true}
       {{- with include "gingham.mounts" . }}
       {{- . | nindent 6 }}
       {{- end }}
+{{- else }}
+initContainers:
+  - name: cleanup
+    {{- include "gingham.cleaner" . | nindent 4 }}
+containers:
+  - name: clean
+    {{- include "gingham.cleaner" . | nindent 4 }}
+    args: [--stay]
+{{- end }}
 volumes:
   - {name: run, hostPath: {path: /run/gingham, type: DirectoryOrCreate}}
   - {name: state, hostPath: {path: /var/lib/gingham, type: DirectoryOrCreate}}
@@ -68,6 +68,15 @@ volumes:
   {{- with include "gingham.volumes" . }}
   {{- . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{/* What an agent changes on its host. */}}
+{{- define "gingham.host-mounts" -}}
+- {name: run, mountPath: /run/gingham}
+- {name: state, mountPath: /var/lib/gingham}
+- {name: cni-conf, mountPath: /host/etc/cni/net.d}
+- {name: sysctls, mountPath: /host/proc/sys/net}
+- {name: tmp, mountPath: /tmp}
 {{- end }}
 
 {{/* What only some agents mount, and from where: a static pod its kubeconfig, the others the ConfigMap. */}}
@@ -115,7 +124,7 @@ env:
   - name: GINGHAM_NODE
     valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
   - {name: GINGHAM_LOG_LEVEL, value: {{ $values.logLevel }}}
-  - {name: GINGHAM_SYSCTL_DIR, value: /host/proc/sys/net}
+  - {name: GINGHAM_SYSCTL_ROOT, value: /host/proc/sys}
   - {name: GINGHAM_CNI_CONF, value: {{ include "gingham.conf" . }}}
   - {name: GINGHAM_CNI_CONF_DIR, value: /host/etc/cni/net.d}
   - {name: GINGHAM_CNI_BIN_DIR, value: /host/opt/cni/bin}
@@ -145,7 +154,21 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
-{{/* How a node is given back: once, and ready from then on. */}}
+{{/* A container that takes the agent off its host. */}}
+{{- define "gingham.cleaner" -}}
+{{ include "gingham.container" .chart }}
+{{ include "gingham.cleanup" . }}
+securityContext:
+  {{- include "gingham.confined" (list "NET_ADMIN") | nindent 2 }}
+volumeMounts:
+  {{- include "gingham.host-mounts" . | nindent 2 }}
+  - {name: cni-bin, mountPath: /host/opt/cni/bin}
+{{- end }}
+
+{{/*
+How a node is given back. The init container does it, and is started again until nothing is left; so a pod that is
+ready is a node that is clean. What stays looks again, for pods that came in between.
+*/}}
 {{- define "gingham.cleanup" -}}
 command:
   - /usr/local/bin/gingham-agent
@@ -153,13 +176,7 @@ command:
   - --yes
   - --pods
   - --installed
-  - --stay
   - --cni-conf-dir=/host/etc/cni/net.d
   - --cni-bin-dir=/host/opt/cni/bin
-env:
-  - {name: GINGHAM_SYSCTL_DIR, value: /host/proc/sys/net}
-readinessProbe:
-  exec:
-    command: [/usr/local/bin/gingham-agent, cleanup, --done]
-  periodSeconds: 5
+  - --sysctl-root=/host/proc/sys
 {{- end }}
