@@ -87,7 +87,7 @@ need_daemons() (
 # need_cluster_packages: what the images of a cluster with kubelets hold, and what its nodes run.
 need_cluster_packages() {
   need_packages bind9-dnsutils='1:9.18*' busybox-static='1:1.35.0*' catatonit='0.1.7*' conntrack='1:1.4.7*' curl='7.88.1*' dash='0.5.12*' \
-    iperf='2.1.8*' netcat-openbsd='1.219*' runc='1.1.5*'
+    netcat-openbsd='1.219*' runc='1.1.5*' wget='1.21.3*'
 }
 
 # What building and every lab need. gcc is the linker.

@@ -37,6 +37,8 @@ pub const AGNHOST: &str = "localhost/agnhost:2.63.0";
 pub const COREDNS: &str = "localhost/coredns:1.15.0";
 /// The resolver whose C library DNS tests want to see: agnhost's image once more.
 pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
+/// A server that answers with packets out of order, which no proxy may turn into a reset.
+pub const REGRESSION_74839: &str = "localhost/regression-issue-74839:1.4";
 
 /// The archives, each of which a runtime can import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +49,20 @@ pub struct Images {
     pub busybox: PathBuf,
     /// [`AGNHOST`], [`COREDNS`] and [`GLIBC_DNS_TESTING`].
     pub agnhost: PathBuf,
+    /// [`REGRESSION_74839`].
+    pub regression_74839: PathBuf,
 }
 
 impl Images {
     /// Every archive, the one that a node needs first at the front.
     #[must_use]
-    pub fn all(&self) -> [&Path; 3] {
-        [&self.pause, &self.busybox, &self.agnhost]
+    pub fn all(&self) -> [&Path; 4] {
+        [
+            &self.pause,
+            &self.busybox,
+            &self.agnhost,
+            &self.regression_74839,
+        ]
     }
 }
 
@@ -66,6 +75,7 @@ pub fn ready() -> Result<Images> {
         pause: cache::kept("pause", &recipe::pause()?)?,
         busybox: cache::kept("busybox", &recipe::busybox()?)?,
         agnhost: cache::kept("agnhost", &recipe::agnhost()?)?,
+        regression_74839: cache::kept("regression-74839", &recipe::regression_74839()?)?,
     })
 }
 

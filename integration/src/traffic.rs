@@ -1,5 +1,6 @@
-//! Counted traffic between two pods: `lab probe` at both ends.
+//! Counted traffic between two ends: `lab probe` at both.
 
+use crate::endpoint::Endpoint;
 use crate::eventually;
 use crate::pod::Pod;
 use crate::probe::{LISTENING, Received, Sent};
@@ -59,7 +60,15 @@ impl Traffic {
     /// # Errors
     /// One of the pods lacks the family, or an end does not start.
     pub fn start(from: &Pod, to: &Pod, flow: Flow) -> Result<Self> {
-        let lab = from.node().host().lab_executable().display().to_string();
+        Traffic::between(&from.into(), &to.into(), flow)
+    }
+
+    /// The same between any two ends.
+    ///
+    /// # Errors
+    /// As [`Traffic::start`].
+    pub fn between(from: &Endpoint, to: &Endpoint, flow: Flow) -> Result<Self> {
+        let lab = from.host().lab_executable().display().to_string();
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed).to_string();
         let (address, rate) = (to.address(flow.family)?.to_string(), flow.rate.to_string());
         // The source address is the kernel's choice, which it makes only for an address it has.

@@ -5,7 +5,9 @@
     reason = "a test that cannot go on stops here"
 )]
 
-use gingham_integration::images::{self, AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE};
+use gingham_integration::images::{
+    self, AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839,
+};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -29,6 +31,7 @@ fn every_image_is_there_under_its_names_and_made_once() {
         names(&images.agnhost),
         [AGNHOST, COREDNS, GLIBC_DNS_TESTING]
     );
+    assert_eq!(names(&images.regression_74839), [REGRESSION_74839]);
     assert_eq!(images::ready().unwrap(), images);
     for archive in images.all() {
         println!("{}", archive.display());

@@ -10,6 +10,8 @@
 # Prints the folder, one and the same for all, to which programs are only ever added: several of these may
 # run at once. A folder named by GINGHAM_TOOLS is taken as it is.
 set -euo pipefail
+# What fails in a $(...) fails here: a folder that lacks something must not look whole.
+shopt -s inherit_errexit
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 cd "$root/integration/tools"
 
@@ -20,7 +22,7 @@ programs=(
 )
 cluster_programs=(
   kubelet kube-controller-manager kube-scheduler kube-proxy agnhost localhost.crt localhost.key
-  e2e.test ginkgo helm coredns
+  regression-issue-74839 e2e.test ginkgo helm coredns
 )
 cluster_modules=(kubelet helm coredns)
 all_modules=(*/go.mod)

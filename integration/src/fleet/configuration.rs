@@ -74,6 +74,7 @@ staticPodPath: /etc/kubernetes/manifests
 resolvConf: /run/resolv.conf
 clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
+volumePluginDir: /var/lib/kubelet/volume-plugins
 failSwapOn: false
 maxPods: 250
 registryPullQPS: 0

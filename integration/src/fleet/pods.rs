@@ -2,8 +2,8 @@
 
 use super::Fleet;
 use crate::images::BUSYBOX;
-use crate::{Exec, eventually};
-use anyhow::{Context, Result, ensure};
+use crate::{Endpoint, Exec, eventually};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -145,6 +145,26 @@ impl Fleet {
     /// A command in a pod, to be run.
     pub fn exec(&self, pod: &FleetPod, words: &[&str]) -> Exec {
         self.kubectl(&[&["exec", &pod.name, "--"], words].concat())
+    }
+
+    /// A pod as an end of traffic: programs of the machine in its network namespace.
+    ///
+    /// # Errors
+    /// Its namespace is not there.
+    pub fn endpoint(&self, pod: &FleetPod) -> Result<Endpoint> {
+        let host = self.node(&pod.node)?;
+        let address = pod.addresses.first().context("a pod without addresses")?;
+        let namespaces = host.exec(&["ip", "netns", "list"])?;
+        let names = namespaces.lines().filter_map(|line| line.split(' ').next());
+        for name in names {
+            // One that goes meanwhile is another pod's.
+            let shown = host.exec(&["ip", "-n", name, "-o", "address"]);
+            let wanted = format!(" {address}/");
+            if shown.is_ok_and(|shown| shown.contains(&wanted)) {
+                return Ok(Endpoint::of_namespace(host, name, &pod.addresses));
+            }
+        }
+        bail!("{}: no network namespace has {address}", pod.node)
     }
 
     /// Deletes a pod and waits until it is gone.

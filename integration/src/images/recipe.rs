@@ -2,7 +2,7 @@
 
 use super::archive::{Config, Image};
 use super::tree::Tree;
-use super::{AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, libraries};
+use super::{AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839, libraries};
 use crate::tools;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -11,17 +11,21 @@ use std::process::Command;
 /// Where programs of Debian are, with the packages that hold them.
 const CATATONIT: (&str, &str) = ("/usr/bin/catatonit", "catatonit");
 const STATIC_BUSYBOX: (&str, &str) = ("/bin/busybox", "busybox-static");
-/// What agnhost's image has besides. Some of it busybox has too, without options that tests use.
-const ADDED: [(&str, (&str, &str)); 8] = [
+/// What agnhost's image has besides. Much of it busybox has too, but without options that tests use; and a
+/// static program that looks up a host beside another C library than its own crashes.
+const ADDED: [(&str, (&str, &str)); 9] = [
     ("sh", ("/usr/bin/dash", "dash")),
     ("nc", ("/usr/bin/nc.openbsd", "netcat-openbsd")),
     ("ss", ("/usr/bin/ss", "iproute2")),
     ("curl", ("/usr/bin/curl", "curl")),
+    ("wget", ("/usr/bin/wget", "wget")),
+    ("ping", ("/bin/ping", "iputils-ping")),
     ("dig", ("/usr/bin/dig", "bind9-dnsutils")),
     ("getent", ("/usr/bin/getent", "libc-bin")),
-    ("iperf", ("/usr/bin/iperf", "iperf")),
     ("conntrack", ("/usr/sbin/conntrack", "conntrack")),
 ];
+/// Busybox's wget, which this one replaces, tries once.
+const WGETRC: &str = "tries = 1\n";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 
@@ -47,6 +51,7 @@ pub(super) fn agnhost() -> Result<Image> {
         .program("/agnhost", &tools::locate("agnhost")?)
         .program("/coredns", &tools::locate("coredns")?)
         .link("/agnhost-2", "agnhost")
+        .text("/etc/wgetrc", WGETRC)
         .shared_folder("/uploads");
     for (name, program) in ADDED {
         tree = dynamic(tree, name, debian(program)?)?;
@@ -59,6 +64,15 @@ pub(super) fn agnhost() -> Result<Image> {
         references: vec![AGNHOST.into(), COREDNS.into(), GLIBC_DNS_TESTING.into()],
         config: Config::new(&["/agnhost"], &["pause"], "/bin"),
         tree,
+    })
+}
+
+pub(super) fn regression_74839() -> Result<Image> {
+    let program = tools::locate("regression-issue-74839")?;
+    Ok(Image {
+        references: vec![REGRESSION_74839.into()],
+        config: Config::new(&["/regression-issue-74839"], &[], "/"),
+        tree: Tree::default().program("/regression-issue-74839", &program),
     })
 }
 
