@@ -37,6 +37,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
+/// All of Gingham for a cluster: `deploy/manifest/gingham.yaml`.
+pub const MANIFEST: &str = include_str!("../../deploy/manifest/gingham.yaml");
+
 /// An API server that answers until it is stopped or dropped. It derefs to the client of its
 /// administrator.
 #[derive(Debug)]
@@ -84,7 +87,12 @@ impl Api {
         )?;
         let trusted = server.pki().certificates();
         let url = format!("https://{}", relay.address());
-        let admin = Client::new(runtime.handle(), &url, trusted, ADMIN_TOKEN)?;
+        let admin = Client::new(
+            runtime.handle(),
+            &url,
+            trusted,
+            identity::by_token(ADMIN_TOKEN),
+        )?;
         let api = Api {
             admin,
             relay,
@@ -121,15 +129,6 @@ impl Api {
     /// The box is gone, or something listens there.
     pub fn relay_in(&self, host: &LabBox) -> Result<Relay> {
         relay(&self.runtime, &self.server, host.init().pid, ADDRESS)
-    }
-
-    /// The client of whoever has this token.
-    ///
-    /// # Errors
-    /// No client could be made of it.
-    pub fn client_with(&self, token: &str) -> Result<Client> {
-        let trusted = self.server.pki().certificates();
-        Client::new(self.runtime.handle(), &self.url(), trusted, token)
     }
 
     /// The file of the authorities that clients are to trust.

@@ -20,7 +20,10 @@ fn trial() {
     })
     .unwrap();
     let progress = Progress::to_stderr();
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds.yaml");
+    let deploy = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/chart/crds/crds.yaml"
+    );
     fleet.apply(&fs::read_to_string(deploy).unwrap()).unwrap();
     std::thread::sleep(Duration::from_secs(2));
     fleet.apply_settings().unwrap();

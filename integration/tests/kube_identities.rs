@@ -1,5 +1,5 @@
-//! Who may do what at the API server: both service accounts, with a token of the node itself, of
-//! another node, and of none. The table is asked with `dryRun=All`: everything is checked and nothing
+//! Who may do what at the API server: both service accounts with a token, and both groups with a client
+//! certificate, of the node itself, of another node, and of none. The table is asked with `dryRun=All`: everything is checked and nothing
 //! is changed, so that no row depends on another.
 
 #[path = "kube_identities/agents.rs"]
@@ -14,11 +14,20 @@ mod others;
 mod questions;
 
 use anyhow::Result;
-use cluster::Cluster;
+use cluster::{By, Cluster};
 
 #[test]
 fn a_node_creates_changes_and_deletes_its_own_blocks_and_no_others() -> Result<()> {
-    let mut cluster = Cluster::new()?;
+    table(By::Token)
+}
+
+#[test]
+fn so_does_one_that_shows_a_certificate() -> Result<()> {
+    table(By::Certificate)
+}
+
+fn table(by: By) -> Result<()> {
+    let mut cluster = Cluster::new(by)?;
     blocks::of_its_own(&mut cluster)?;
     blocks::of_others(&mut cluster)?;
     blocks::in_pools(&mut cluster)?;

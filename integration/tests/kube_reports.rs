@@ -9,7 +9,7 @@
 mod world;
 
 use anyhow::{Context, Result, ensure};
-use gingham_integration::kubernetes::{Api, Entry, NAMESPACE};
+use gingham_integration::kubernetes::{Api, Entry, MANIFEST, NAMESPACE};
 use gingham_integration::topology::{Cores, Zones, reference};
 use gingham_integration::{Lab, Node, Store, eventually};
 use nix::sys::signal::Signal;
@@ -305,8 +305,7 @@ fn what_may_not_be_written_holds_nothing_up_and_is_written_when_it_may() {
         "{refused:#?}"
     );
     assert_eq!(node.agent_status().unwrap()["ready"], true);
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rbac.yaml");
-    api.apply(&fs::read_to_string(deploy).unwrap()).unwrap();
+    api.apply(MANIFEST).unwrap();
     wait("the event", || {
         let events = events(api, "NextHopOffLink", "z1m1");
         ensure!(events.len() == 1, "{events:#?}");

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use http::{Method, Request, header};
 use kube::Config;
 use kube::client::Body;
+use kube::config::AuthInfo;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -101,16 +102,16 @@ impl Question {
 }
 
 impl Client {
-    /// Somebody with this token, who trusts these authorities.
+    /// Somebody with these credentials, who trusts these authorities.
     pub(super) fn new(
         runtime: &Handle,
         url: &str,
         trusted: Vec<Vec<u8>>,
-        token: &str,
+        credentials: AuthInfo,
     ) -> Result<Self> {
         let mut config = Config::new(url.parse().context("the API server's address")?);
         config.root_cert = Some(trusted);
-        config.auth_info.token = Some(token.to_owned().into());
+        config.auth_info = credentials;
         config.connect_timeout = Some(Duration::from_secs(5));
         config.default_retry = false;
         let _inside = runtime.enter();

@@ -4,6 +4,7 @@ use super::server::ADMIN_TOKEN;
 use super::{Api, Client};
 use anyhow::{Context, Result};
 use http::Method;
+use kube::config::AuthInfo;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -115,12 +116,48 @@ impl Api {
         Ok(token.to_owned())
     }
 
+    /// The client of whoever has this token.
+    ///
+    /// # Errors
+    /// No client could be made of it.
+    pub fn client_with(&self, token: &str) -> Result<Client> {
+        self.client(by_token(token))
+    }
+
+    /// The client of whoever shows a certificate of this user and group.
+    ///
+    /// # Errors
+    /// No client could be made of it.
+    pub fn client_certified(&self, user: &str, group: &str) -> Result<Client> {
+        let pki = self.server.pki();
+        let name = format!("{user} of {group}");
+        pki.client(&name, (user, group))?;
+        let file = |end: &str| Some(pki.path(&format!("{name}.{end}")).display().to_string());
+        self.client(AuthInfo {
+            client_certificate: file("crt"),
+            client_key: file("key"),
+            ..AuthInfo::default()
+        })
+    }
+
+    fn client(&self, credentials: AuthInfo) -> Result<Client> {
+        let trusted = self.server.pki().certificates();
+        Client::new(self.runtime.handle(), &self.url(), trusted, credentials)
+    }
+
     /// The client of a service account on a node: [`Api::token_for`].
     ///
     /// # Errors
     /// As [`Api::token_for`].
     pub fn client_for(&self, service_account: &str, node: &str) -> Result<Client> {
         self.client_with(&self.token_for(service_account, node)?)
+    }
+}
+
+pub(super) fn by_token(token: &str) -> AuthInfo {
+    AuthInfo {
+        token: Some(token.to_owned().into()),
+        ..AuthInfo::default()
     }
 }
 

@@ -74,6 +74,22 @@ impl Pki {
         self.write("apiserver.crt", &certificate.pem())
     }
 
+    /// Writes a client certificate of the first authority, `NAME.crt` and `NAME.key`: who shows it is this
+    /// user of this group.
+    pub(super) fn client(&self, name: &str, (user, group): (&str, &str)) -> Result<()> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, user);
+        let organisation = DnType::OrganizationName;
+        params.distinguished_name.push(organisation, group);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().with_context(|| format!("a key for {user}"))?;
+        let signed = params.signed_by(&key, &self.authority(Signer::First).issuer);
+        let certificate = signed.with_context(|| format!("the certificate of {user}"))?;
+        self.write(&format!("{name}.key"), &key.serialize_pem())?;
+        self.write(&format!("{name}.crt"), &certificate.pem())
+    }
+
     /// Writes whom clients trust.
     pub(super) fn trust(&self, signers: &[Signer]) -> Result<()> {
         let pems = signers

@@ -189,6 +189,7 @@ impl Server {
             "--endpoint-reconciler-type=none".to_owned(),
             format!("--tls-cert-file={}", pki("apiserver.crt")),
             format!("--tls-private-key-file={}", pki("apiserver.key")),
+            format!("--client-ca-file={}", pki("ca.crt")),
             format!("--token-auth-file={}", file("tokens.csv")),
             format!("--service-account-key-file={}", pki("sa.pub")),
             format!("--service-account-signing-key-file={}", pki("sa.key")),

@@ -1,7 +1,7 @@
 //! Where the cluster objects of a lab are, and how each node gets at them.
 
 use crate::cluster::{self, Object, file, folder_of, kind_of};
-use crate::kubernetes::{Api, Reach, Relay};
+use crate::kubernetes::{Api, MANIFEST, Reach, Relay};
 use crate::lab_box::LabBox;
 use crate::node::Access;
 use crate::topology::{Duty, NodePlan};
@@ -12,8 +12,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What an API server has to know before agents can use it.
-const DEPLOYED: [&str; 3] = ["crds.yaml", "rbac.yaml", "admission.yaml"];
 /// What it adds to objects, and nobody has written.
 const ADDED: [&str; 4] = [
     "creationTimestamp",
@@ -80,13 +78,7 @@ impl Objects {
             Store::Kubernetes => {
                 fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
                 let api = Api::start(&[])?;
-                let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-                for name in DEPLOYED {
-                    let path = deploy.join(name);
-                    let what = || path.display().to_string();
-                    let text = fs::read_to_string(&path).with_context(what)?;
-                    api.apply(&text).with_context(what)?;
-                }
+                api.apply(MANIFEST)?;
                 let relays = BTreeMap::new();
                 Ok(Objects::Kubernetes(Box::new(Served { api, relays })))
             }

@@ -1,11 +1,14 @@
-//! An API server with the custom resources of `deploy/crds.yaml`.
+//! An API server with the custom resources of `deploy/chart/crds/crds.yaml`.
 
 use gingham_integration::kubernetes::{Answer, Api, Question};
 use http::Method;
 use serde_json::{Value, json};
 use std::process::Command;
 
-pub(crate) const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds.yaml");
+pub(crate) const DEPLOYED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../deploy/chart/crds/crds.yaml"
+);
 
 /// The resources, in the order of every listing.
 pub(crate) const PLURALS: [&str; 5] = [

@@ -6,13 +6,9 @@ use crate::questions::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use gingham_integration::eventually;
-use gingham_integration::kubernetes::{Answer, Api, Client, NAMESPACE, Question};
+use gingham_integration::kubernetes::{Answer, Api, Client, MANIFEST, NAMESPACE, Question};
 use serde_json::json;
 use std::time::Duration;
-
-const CRDS: &str = include_str!("../../../deploy/crds.yaml");
-const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
-const ADMISSION: &str = include_str!("../../../deploy/admission.yaml");
 
 /// What is expected of an answer.
 #[derive(Clone, Copy)]
@@ -40,11 +36,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(by: By) -> Result<Self> {
         let api = Api::start(&[])?;
-        for text in [CRDS, RBAC, ADMISSION] {
-            api.apply(text)?;
-        }
+        api.apply(MANIFEST)?;
         for name in ["n1", "n2"] {
             api.create(&node(name))?;
         }
@@ -69,15 +63,15 @@ impl Cluster {
             "stringData": {"password": "secret"},
         }))?;
         let cluster = Cluster {
-            node: api.client_for("gingham-node", "n1")?,
-            reflector: api.client_for("gingham-reflector", "n1")?,
-            node_nowhere: nowhere(&api, "gingham-node")?,
-            reflector_nowhere: nowhere(&api, "gingham-reflector")?,
+            node: by.of_node(&api, Duty::Node, "n1")?,
+            reflector: by.of_node(&api, Duty::Reflector, "n1")?,
+            node_nowhere: by.nowhere(&api, Duty::Node)?,
+            reflector_nowhere: by.nowhere(&api, Duty::Reflector)?,
             api,
             wrong: Vec::new(),
             asked: 0,
         };
-        let other = cluster.api.client_for("gingham-node", "n2")?;
+        let other = by.of_node(&cluster.api, Duty::Node, "n2")?;
         for (client, name) in [(&cluster.node, "n1"), (&other, "n2")] {
             let made = client.ask(post(EVENTS, event(name, "gingham-agent", name)))?;
             made.ok().with_context(|| format!("the event of {name}"))?;
@@ -148,7 +142,56 @@ impl Cluster {
     }
 }
 
-/// Whose token is used; nowhere is one that is bound to no Pod.
+/// How agents say who they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By {
+    /// By the token of a service account, bound to a Pod.
+    Token,
+    /// By a client certificate, as the agents of static pods.
+    Certificate,
+}
+
+/// Which of the two identities.
+#[derive(Clone, Copy)]
+enum Duty {
+    Node,
+    Reflector,
+}
+
+impl Duty {
+    fn account(self) -> &'static str {
+        match self {
+            Duty::Node => "gingham-node",
+            Duty::Reflector => "gingham-reflector",
+        }
+    }
+
+    fn group(self) -> &'static str {
+        match self {
+            Duty::Node => "gingham:nodes",
+            Duty::Reflector => "gingham:reflectors",
+        }
+    }
+}
+
+impl By {
+    fn of_node(self, api: &Api, duty: Duty, node: &str) -> Result<Client> {
+        match self {
+            By::Token => api.client_for(duty.account(), node),
+            By::Certificate => api.client_certified(&format!("gingham:node:{node}"), duty.group()),
+        }
+    }
+
+    /// One of no node.
+    fn nowhere(self, api: &Api, duty: Duty) -> Result<Client> {
+        match self {
+            By::Token => unbound(api, duty.account()),
+            By::Certificate => api.client_certified("n1", duty.group()),
+        }
+    }
+}
+
+/// Whose credentials are used; nowhere are those of no node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
     Node,
@@ -171,7 +214,7 @@ fn judge(answer: &Answer, is: Is) -> Result<()> {
 }
 
 /// A client of a token that is bound to nothing.
-fn nowhere(api: &Api, account: &str) -> Result<Client> {
+fn unbound(api: &Api, account: &str) -> Result<Client> {
     let path = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token");
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1",

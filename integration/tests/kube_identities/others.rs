@@ -15,7 +15,7 @@ use serde_json::json;
 const SETTINGS: [&str; 4] = ["zonepools", "routingconfigs", "bgppeers", "routefilters"];
 
 pub(crate) fn without_a_node(cluster: &mut Cluster) -> Result<()> {
-    let refused = Refused("its token is bound to no Pod of a node");
+    let refused = Refused("bound to no node");
     for who in [Who::NodeNowhere, Who::ReflectorNowhere] {
         let claim = post(BLOCKS, block(FREE, "n1", "z1", "Active"));
         cluster.row(who, "claims", claim, refused)?;

@@ -34,7 +34,7 @@ pub(crate) fn shared() -> &'static Api {
 /// An API server that knows our kinds.
 pub(crate) fn api() -> Api {
     let api = Api::start(&[]).unwrap();
-    api.apply(include_str!("../../../deploy/crds.yaml"))
+    api.apply(include_str!("../../../deploy/chart/crds/crds.yaml"))
         .unwrap();
     api
 }

@@ -5,7 +5,7 @@ use crate::metric::Who;
 use crate::plan::Plan;
 use anyhow::{Context, Result};
 use gingham_integration::bench::say;
-use gingham_integration::kubernetes::{Api, Question};
+use gingham_integration::kubernetes::{Api, MANIFEST, Question};
 use gingham_integration::{Binaries, Lab, Plan as LabPlan, tools};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,12 +16,6 @@ use std::time::Instant;
 const STEP: usize = 1_000;
 /// Nodes in one answer.
 const PAGE: usize = 250;
-/// Who is who, and what they may do.
-const DEPLOY: [&str; 3] = [
-    include_str!("../../../../deploy/crds.yaml"),
-    include_str!("../../../../deploy/rbac.yaml"),
-    include_str!("../../../../deploy/admission.yaml"),
-];
 
 pub(crate) struct World {
     pub(crate) worker: Stand,
@@ -37,9 +31,7 @@ impl World {
     pub(crate) fn new(plan: &Plan, agent: &Path) -> Result<Self> {
         say("etcd and kube-apiserver start");
         let api = Api::start(&[])?;
-        for text in DEPLOY {
-            api.apply(text)?;
-        }
+        api.apply(MANIFEST)?;
         create(&api, "Nodes", &plan.nodes()?)?;
         let others = plan.others(&uids(&api)?)?;
         create(&api, "Blocks, pools and settings", &others)?;
