@@ -37,6 +37,8 @@ pub const AGNHOST: &str = "localhost/agnhost:2.63.0";
 pub const COREDNS: &str = "localhost/coredns:1.15.0";
 /// The resolver whose C library DNS tests want to see: agnhost's image once more.
 pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
+/// What looks into a node's connection tracking: agnhost's image again.
+pub const DISTROLESS_IPTABLES: &str = "localhost/distroless-iptables:v0.9.6";
 /// A server that answers with packets out of order, which no proxy may turn into a reset.
 pub const REGRESSION_74839: &str = "localhost/regression-issue-74839:1.4";
 
@@ -47,7 +49,7 @@ pub struct Images {
     pub pause: PathBuf,
     /// [`BUSYBOX`].
     pub busybox: PathBuf,
-    /// [`AGNHOST`], [`COREDNS`] and [`GLIBC_DNS_TESTING`].
+    /// [`AGNHOST`], [`COREDNS`], [`GLIBC_DNS_TESTING`] and [`DISTROLESS_IPTABLES`].
     pub agnhost: PathBuf,
     /// [`REGRESSION_74839`].
     pub regression_74839: PathBuf,

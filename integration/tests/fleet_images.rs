@@ -6,7 +6,8 @@
 )]
 
 use gingham_integration::images::{
-    self, AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839,
+    self, AGNHOST, BUSYBOX, COREDNS, DISTROLESS_IPTABLES, GLIBC_DNS_TESTING, PAUSE,
+    REGRESSION_74839,
 };
 use serde_json::Value;
 use std::fs::File;
@@ -29,7 +30,7 @@ fn every_image_is_there_under_its_names_and_made_once() {
     assert_eq!(names(&images.busybox), [BUSYBOX]);
     assert_eq!(
         names(&images.agnhost),
-        [AGNHOST, COREDNS, GLIBC_DNS_TESTING]
+        [AGNHOST, COREDNS, GLIBC_DNS_TESTING, DISTROLESS_IPTABLES]
     );
     assert_eq!(names(&images.regression_74839), [REGRESSION_74839]);
     assert_eq!(images::ready().unwrap(), images);
