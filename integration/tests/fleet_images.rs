@@ -5,8 +5,9 @@
     reason = "a test that cannot go on stops here"
 )]
 
+use gingham_integration::Binaries;
 use gingham_integration::images::{
-    self, AGNHOST, BUSYBOX, COREDNS, DISTROLESS_IPTABLES, GLIBC_DNS_TESTING, PAUSE,
+    self, AGNHOST, BUSYBOX, COREDNS, DISTROLESS_IPTABLES, GINGHAM, GLIBC_DNS_TESTING, PAUSE,
     REGRESSION_74839,
 };
 use serde_json::Value;
@@ -37,4 +38,13 @@ fn every_image_is_there_under_its_names_and_made_once() {
     for archive in images.all() {
         println!("{}", archive.display());
     }
+}
+
+#[test]
+fn the_agents_own_image_has_its_programs_and_is_made_once() {
+    let gingham = Binaries::locate().unwrap().gingham.unwrap();
+    let archive = images::gingham(&gingham, GINGHAM).unwrap();
+    assert_eq!(names(&archive), [GINGHAM]);
+    assert_eq!(images::gingham(&gingham, GINGHAM).unwrap(), archive);
+    println!("{}", archive.display());
 }
