@@ -16,7 +16,7 @@ need_packages binutils='2.40*' busybox-static='1:1.35.0*' iptables='1.8.9*' runc
 need_cluster_packages
 need_daemons
 tools=$("$root/integration/tools/build.sh")
-# What clusters need besides takes nine minutes of both cores: it is built while other tests wait. In a
+# What clusters need besides takes six minutes of both cores: it is built while other tests wait. In a
 # session of its own, so that all of it ends with this script.
 cluster_log=$(mktemp)
 setsid chrt --idle 0 "$root/integration/tools/build.sh" --cluster >"$cluster_log" 2>&1 &

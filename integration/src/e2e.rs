@@ -26,6 +26,7 @@ const GROUP: &str = "[sig-network]";
 const REGISTRIES: &str = "\
 promoterE2eRegistry: localhost
 gcRegistry: localhost
+buildImageRegistry: localhost
 ";
 /// They wait for most of their time.
 const AT_A_TIME: usize = 8;

@@ -18,13 +18,13 @@
 mod archive;
 mod cache;
 mod libraries;
+mod own;
 mod recipe;
 mod tree;
 
+use crate::binaries::Gingham;
 use anyhow::{Context, Result};
-use archive::{Config, Image};
 use std::path::{Path, PathBuf};
-use tree::Tree;
 
 /// What holds a pod's namespaces; it ends on TERM and takes up orphans.
 pub const PAUSE: &str = "localhost/pause:3.10.2";
@@ -37,8 +37,13 @@ pub const AGNHOST: &str = "localhost/agnhost:2.63.0";
 pub const COREDNS: &str = "localhost/coredns:1.15.0";
 /// The resolver whose C library DNS tests want to see: agnhost's image once more.
 pub const GLIBC_DNS_TESTING: &str = "localhost/glibc-dns-testing:2.0.0";
+/// What looks into a node's connection tracking: agnhost's image again.
+pub const DISTROLESS_IPTABLES: &str = "localhost/distroless-iptables:v0.9.6";
 /// A server that answers with packets out of order, which no proxy may turn into a reset.
 pub const REGRESSION_74839: &str = "localhost/regression-issue-74839:1.4";
+
+/// The agent's own, as the chart's values call it in tests.
+pub const GINGHAM: &str = "localhost/gingham:0.1.0";
 
 /// The archives, each of which a runtime can import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +52,7 @@ pub struct Images {
     pub pause: PathBuf,
     /// [`BUSYBOX`].
     pub busybox: PathBuf,
-    /// [`AGNHOST`], [`COREDNS`] and [`GLIBC_DNS_TESTING`].
+    /// [`AGNHOST`], [`COREDNS`], [`GLIBC_DNS_TESTING`] and [`DISTROLESS_IPTABLES`].
     pub agnhost: PathBuf,
     /// [`REGRESSION_74839`].
     pub regression_74839: PathBuf,
@@ -79,22 +84,14 @@ pub fn ready() -> Result<Images> {
     })
 }
 
-/// The archive of an image named `reference` whose files are those under `root` and whose program is
-/// `entrypoint`: how the agent's own image comes to the nodes.
+/// The archive of the agent's own image, of these executables and named `reference`.
 ///
 /// # Errors
-/// A root that cannot be read or holds what is neither file, folder nor link; a cache that cannot be written.
-pub fn of_root(root: &Path, reference: &str, entrypoint: &[&str]) -> Result<PathBuf> {
-    let image = Image {
-        references: vec![reference.to_owned()],
-        config: Config::new(
-            entrypoint,
-            &[],
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        ),
-        tree: Tree::of_root(root).with_context(|| format!("the files of {reference}"))?,
-    };
-    let (repository, _) = reference.rsplit_once(':').unwrap_or((reference, ""));
-    let name = repository.rsplit('/').next().unwrap_or(repository);
-    cache::kept(name, &image)
+/// What `deploy/image/assemble.sh` complains of; a cache that cannot be written.
+pub fn gingham(gingham: &Gingham, reference: &str) -> Result<PathBuf> {
+    let folder = tempfile::Builder::new()
+        .prefix("gingham-image-")
+        .tempdir()
+        .context("a folder for the image")?;
+    cache::kept("gingham", &own::image(gingham, reference, folder.path())?)
 }

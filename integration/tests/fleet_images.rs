@@ -5,8 +5,10 @@
     reason = "a test that cannot go on stops here"
 )]
 
+use gingham_integration::Binaries;
 use gingham_integration::images::{
-    self, AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839,
+    self, AGNHOST, BUSYBOX, COREDNS, DISTROLESS_IPTABLES, GINGHAM, GLIBC_DNS_TESTING, PAUSE,
+    REGRESSION_74839,
 };
 use serde_json::Value;
 use std::fs::File;
@@ -29,11 +31,20 @@ fn every_image_is_there_under_its_names_and_made_once() {
     assert_eq!(names(&images.busybox), [BUSYBOX]);
     assert_eq!(
         names(&images.agnhost),
-        [AGNHOST, COREDNS, GLIBC_DNS_TESTING]
+        [AGNHOST, COREDNS, GLIBC_DNS_TESTING, DISTROLESS_IPTABLES]
     );
     assert_eq!(names(&images.regression_74839), [REGRESSION_74839]);
     assert_eq!(images::ready().unwrap(), images);
     for archive in images.all() {
         println!("{}", archive.display());
     }
+}
+
+#[test]
+fn the_agents_own_image_has_its_programs_and_is_made_once() {
+    let gingham = Binaries::locate().unwrap().gingham.unwrap();
+    let archive = images::gingham(&gingham, GINGHAM).unwrap();
+    assert_eq!(names(&archive), [GINGHAM]);
+    assert_eq!(images::gingham(&gingham, GINGHAM).unwrap(), archive);
+    println!("{}", archive.display());
 }

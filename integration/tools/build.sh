@@ -72,7 +72,7 @@ built() (
   flock 9
   if [ ! -d "$place" ]; then
     need_go
-    say "building $1 (kubernetes and kubelet take about five minutes each on two cores, coredns two, the others less)"
+    say "building $1 (kubernetes takes about five minutes on two cores, kubelet four, coredns two, the others less)"
     # Beside its place first: a build that is interrupted leaves no folder that looks whole.
     rm -rf "$place.new"
     mkdir "$place.new"

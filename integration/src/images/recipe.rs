@@ -2,7 +2,10 @@
 
 use super::archive::{Config, Image};
 use super::tree::Tree;
-use super::{AGNHOST, BUSYBOX, COREDNS, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839, libraries};
+use super::{
+    AGNHOST, BUSYBOX, COREDNS, DISTROLESS_IPTABLES, GLIBC_DNS_TESTING, PAUSE, REGRESSION_74839,
+    libraries,
+};
 use crate::tools;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -61,7 +64,9 @@ pub(super) fn agnhost() -> Result<Image> {
         tree = tree.program(&format!("/{file}"), &tools::locate(file)?);
     }
     Ok(Image {
-        references: vec![AGNHOST.into(), COREDNS.into(), GLIBC_DNS_TESTING.into()],
+        references: [AGNHOST, COREDNS, GLIBC_DNS_TESTING, DISTROLESS_IPTABLES]
+            .map(str::to_owned)
+            .into(),
         config: Config::new(&["/agnhost"], &["pause"], "/bin"),
         tree,
     })
