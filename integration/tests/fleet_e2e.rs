@@ -21,7 +21,8 @@ fn all_pass(places: &[Place], deadline: Duration) {
     let specs = e2e::specs().unwrap();
     let chosen = specs.iter().filter(|spec| places.contains(&spec.place));
     let names: Vec<&str> = chosen.map(|spec| spec.name.as_str()).collect();
-    let fleet = fleet_world::ready();
+    let fleet = fleet_world::installed();
+    fleet_world::apply_dns(&fleet);
     let kubeconfig = fleet.admin_kubeconfig().display().to_string();
     let target = Target {
         from: fleet.lab().at("cp").unwrap(),

@@ -59,8 +59,13 @@ containers:
     args: [--stay]
 {{- end }}
 volumes:
+  {{- if eq $values.mode "Run" }}
   - {name: run, hostPath: {path: /run/gingham, type: DirectoryOrCreate}}
   - {name: state, hostPath: {path: /var/lib/gingham, type: DirectoryOrCreate}}
+  {{- else }}
+  - {name: run, hostPath: {path: /run, type: Directory}}
+  - {name: state, hostPath: {path: /var/lib, type: Directory}}
+  {{- end }}
   - {name: cni-bin, hostPath: {path: {{ $values.cni.binDir }}, type: DirectoryOrCreate}}
   - {name: cni-conf, hostPath: {path: {{ $values.cni.confDir }}, type: DirectoryOrCreate}}
   - {name: sysctls, hostPath: {path: /proc/sys/net, type: Directory}}
@@ -161,8 +166,13 @@ livenessProbe:
 securityContext:
   {{- include "gingham.confined" (list "NET_ADMIN") | nindent 2 }}
 volumeMounts:
-  {{- include "gingham.host-mounts" . | nindent 2 }}
+  # The folders that hold ours: what is mounted itself cannot be removed.
+  - {name: run, mountPath: /host/run}
+  - {name: state, mountPath: /host/var/lib}
+  - {name: cni-conf, mountPath: /host/etc/cni/net.d}
   - {name: cni-bin, mountPath: /host/opt/cni/bin}
+  - {name: sysctls, mountPath: /host/proc/sys/net}
+  - {name: tmp, mountPath: /tmp}
 {{- end }}
 
 {{/*
@@ -176,6 +186,8 @@ command:
   - --yes
   - --pods
   - --installed
+  - --run-dir=/host/run/gingham
+  - --state-dir=/host/var/lib/gingham
   - --cni-conf-dir=/host/etc/cni/net.d
   - --cni-bin-dir=/host/opt/cni/bin
   - --sysctl-root=/host/proc/sys
