@@ -4,7 +4,7 @@
 #   render.sh           writes the files
 #   render.sh --check   writes nothing; fails if one is not what the chart says
 #
-# Needs helm: in GINGHAM_TOOLS, the folder of integration/tools/build.sh --cluster, or on PATH.
+# Needs helm: in GINGHAM_TOOLS, the folder of integration/tools/build.sh, or on PATH.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PATH=${GINGHAM_TOOLS:+$GINGHAM_TOOLS:}$PATH
@@ -12,7 +12,7 @@ fail() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
 }
-command -v helm >/dev/null || fail "found no helm (integration/tools/build.sh --cluster builds it; set GINGHAM_TOOLS to what it prints)"
+command -v helm >/dev/null || fail "found no helm (integration/tools/build.sh builds it; set GINGHAM_TOOLS to what it prints)"
 case $* in
   "" | --check) ;;
   *) fail "unknown arguments $*: --check is all there is" ;;

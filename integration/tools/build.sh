@@ -16,15 +16,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 cd "$root/integration/tools"
 
 programs=(
-  gobgp gobgpd etcd kubectl kube-apiserver
+  gobgp gobgpd etcd kubectl kube-apiserver helm
   cnitool bandwidth bridge host-local loopback portmap ptp tuning
   containerd containerd-shim-runc-v2 ctr
 )
 cluster_programs=(
   kubelet kube-controller-manager kube-scheduler kube-proxy agnhost localhost.crt localhost.key
-  regression-issue-74839 e2e.test ginkgo helm coredns
+  regression-issue-74839 e2e.test ginkgo coredns
 )
-cluster_modules=(kubelet helm coredns)
+cluster_modules=(kubelet coredns)
 all_modules=(*/go.mod)
 all_modules=("${all_modules[@]%/go.mod}")
 export CGO_ENABLED=0

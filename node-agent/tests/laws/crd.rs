@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds.yaml");
+const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/chart/crds/crds.yaml");
 const ACCEPTED: &str = include_str!("../objects/accepted.yaml");
 const REFUSED: &str = include_str!("../objects/refused.yaml");
 
@@ -63,7 +63,7 @@ fn the_deployed_definitions_are_those_of_the_agent() {
     let deployed = std::fs::read_to_string(DEPLOYED).unwrap_or_default();
     assert!(
         deployed == crd::yaml().unwrap(),
-        "deploy/crds.yaml is out of date: cargo run -p gingham-agent -- crds > deploy/crds.yaml"
+        "deploy/chart/crds/crds.yaml is out of date: cargo run -p gingham-agent -- crds > deploy/chart/crds/crds.yaml"
     );
     let list: Value = serde_json::from_str(&crd::json().unwrap()).unwrap();
     assert_eq!(list["items"], Value::from(documents(&deployed)));
