@@ -7,7 +7,6 @@
 
 mod fleet_world;
 
-use anyhow::{Context, Result, ensure};
 use fleet_world::{
     AGENTS, Flows, NAMESPACE, PATIENCE, REPOSITORY, agent, assert_none_lost, fetch, host, install,
     installed, server, traffic, wait_for_agents, wait_ready,
@@ -154,15 +153,13 @@ fn agents(fleet: &Fleet) -> Vec<String> {
 
 /// Kills the agent's process; its container is started again.
 fn kill_agent(fleet: &Fleet, node: &str) {
-    let found = (|| -> Result<_> {
-        let members = fleet.node(node)?.processes()?;
-        let is = |member: &gingham_integration::Member| {
-            member.name == "gingham-agent" && member.argv.get(1).is_some_and(|a| a == "run")
-        };
-        let agent = members.into_iter().find(is).context("no agent runs")?;
-        agent.id.signal(nix::sys::signal::Signal::SIGKILL)?;
-        ensure!(agent.id.pid > 1, "{agent:?}");
-        Ok(())
-    })();
-    found.unwrap();
+    let pod = agent(fleet, node).unwrap();
+    let pod = fleet.json(&["-n", NAMESPACE, "get", "pod", &pod]).unwrap();
+    let id = pod["status"]["containerStatuses"][0]["containerID"].as_str();
+    let id = id.and_then(|id| id.strip_prefix("containerd://")).unwrap();
+    eventually("containerd answers again", PATIENCE, || {
+        let words = ["tasks", "kill", "--signal", "SIGKILL", id];
+        fleet.ctr(node, &words)?.text()
+    })
+    .unwrap();
 }
