@@ -175,6 +175,11 @@ impl Fleet {
         self.control.client(program, words).deadline(KUBECTL)
     }
 
+    /// A script of the tree, run by the administrator with `kubectl` in its search path.
+    pub fn script(&self, path: &str, words: &[&str]) -> Exec {
+        self.control.script(path, words)
+    }
+
     /// The administrator's kubeconfig, which every box sees under the same path.
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.control.pki().path("admin.kubeconfig")

@@ -111,11 +111,25 @@ impl ControlPlane {
         // A program that is missing is said so when it is run.
         let path = tools::locate(program).unwrap_or_else(|_| PathBuf::from(program));
         let path = path.display().to_string();
-        let command = self.host.command(&[&[path.as_str()], words].concat());
+        self.at_home(&[&[path.as_str()], words].concat())
+    }
+
+    /// A command in the box with the administrator's `KUBECONFIG` and `HOME`.
+    fn at_home(&self, words: &[&str]) -> Exec {
         let home = self.folder.join("home").display().to_string();
-        command
+        self.host
+            .command(words)
             .env("KUBECONFIG", &self.pki.word("admin.kubeconfig"))
             .env("HOME", &home)
+    }
+
+    /// A script that finds `kubectl` in its search path, in the box and as the administrator.
+    pub(super) fn script(&self, script: &str, words: &[&str]) -> Exec {
+        let kubectl = tools::locate("kubectl").unwrap_or_default();
+        let folder = kubectl.parent().unwrap_or(Path::new("")).display();
+        let path = format!("{folder}:/usr/sbin:/usr/bin:/sbin:/bin");
+        self.at_home(&[&[script], words].concat())
+            .env("PATH", &path)
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, Process)>> {
