@@ -16,7 +16,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/chart/crds/crds.yaml");
+const DEPLOYED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../deploy/chart/crds/crds.yaml"
+);
 const ACCEPTED: &str = include_str!("../objects/accepted.yaml");
 const REFUSED: &str = include_str!("../objects/refused.yaml");
 
