@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test of the workspace, in groups, two groups at a time: most of a scenario's time is waiting. Those
-# between zones, whose labs are large and lose no packet, have the machine to themselves. A group's output comes in one piece when it has ended. Called by test.sh, which does the set-up.
+# between zones, whose labs are large and lose no packet, come last, beside nothing but each other. A group's output comes in one piece when it has ended. Called by test.sh, which does the set-up.
 #
 #   groups.sh                    all but those in fleets: clusters of real kubelets, whose programs take long to build
 #   groups.sh --fleets [--all]   those in fleets, one after the other; --all: the long ones too
@@ -17,11 +17,14 @@ groups=(
   "--test b[!g]*"
   "--doc"
 )
-alone="--test zones_*"
+last=(
+  "--test zones_reflectors"
+  "--test zones_[!r]* --test zones_restart"
+)
 case $* in
   "") ;;
-  --fleets) groups=() alone="--test fleet_* -- --test-threads=1" ;;
-  "--fleets --all") groups=() alone="--test fleet_* -- --test-threads=1 --include-ignored" ;;
+  --fleets) groups=() last=("--test fleet_* -- --test-threads=1") ;;
+  "--fleets --all") groups=() last=("--test fleet_* -- --test-threads=1 --include-ignored") ;;
   *) fail "unknown arguments $*: --fleets and --fleets --all are all there is" ;;
 esac
 
@@ -32,8 +35,7 @@ output=$(mktemp -d)
 trap 'echo "$before" >"$instances"; rm -rf "$output"' EXIT
 [ "$before" -ge 512 ] || echo 512 >"$instances"
 
-# All examples are built before the first test runs, the speaker of crates/bgp among them: the tests
-# take it from where it is newest, which is then the debug build of this very run.
+# All examples are built before the first test runs, the speaker of crates/bgp among them.
 say "building the tests"
 cargo test --workspace --locked --no-run || exit
 
@@ -55,5 +57,8 @@ for group in "${groups[@]}"; do
   run "$group" &
 done
 wait
-run "$alone"
+for group in "${last[@]}"; do
+  run "$group" &
+done
+wait
 [ ! -e "$output/failed" ]

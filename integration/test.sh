@@ -28,6 +28,10 @@ leave() {
 trap leave EXIT
 export GINGHAM_TOOLS=$tools
 cd "$root"
+# The tests before the programs: scenarios take of two builds the newer, and it is the release that nodes run.
+# A debug build of it would also keep two processors busy where a scenario counts packets.
+say "building the tests"
+cargo test --workspace --locked --no-run
 "$root/integration/build.sh"
 say "tests"
 "$root/integration/groups.sh"

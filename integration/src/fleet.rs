@@ -14,6 +14,7 @@
 //! is built from pinned modules; images are made here ([`images`](crate::images)). It stands and falls with
 //! the value, like a scoped [`Lab`], and takes its control groups with it.
 
+pub mod chart;
 mod configuration;
 mod control_plane;
 mod groups;

@@ -8,9 +8,9 @@
 mod fleet_world;
 
 use fleet_world::{
-    AGENTS, Flows, NAMESPACE, PATIENCE, REPOSITORY, agent, assert_none_lost, fetch, host, install,
-    installed, server, traffic, wait_for_agents, wait_ready,
+    Flows, PATIENCE, assert_none_lost, fetch, host, installed, server, traffic, wait_ready,
 };
+use gingham_integration::fleet::chart::{self, AGENTS, NAMESPACE, REPOSITORY};
 use gingham_integration::fleet::{Daemon, FleetPod, PodSpec};
 use gingham_integration::{Fleet, eventually};
 use std::thread::sleep;
@@ -24,7 +24,7 @@ const NEXT: &str = "0.1.1";
 #[test]
 fn a_rolling_restart_and_an_upgrade_lose_no_packet() {
     let fleet = installed();
-    let next = fleet_world::image(NEXT).unwrap();
+    let next = chart::image(NEXT).unwrap();
     fleet.load(&[next]).unwrap();
     let pods = pods(&fleet);
     let flows = flows(&fleet, &pods);
@@ -37,7 +37,7 @@ fn a_rolling_restart_and_an_upgrade_lose_no_packet() {
         let words = ["-n", NAMESPACE, "rollout", "restart", agents];
         fleet.kubectl(&words).text().unwrap();
     }
-    wait_for_agents(&fleet);
+    fleet.wait_for_agents().unwrap();
     assert_none_lost(running, "the rolling restart");
     let after = agents(&fleet);
     assert!(
@@ -46,11 +46,11 @@ fn a_rolling_restart_and_an_upgrade_lose_no_packet() {
     );
 
     let running = flows_of(&fleet, &pods);
-    install(&fleet, &[&format!("image.tag={NEXT}")]);
-    wait_for_agents(&fleet);
+    fleet.install(&[&format!("image.tag={NEXT}")]).unwrap();
+    fleet.wait_for_agents().unwrap();
     assert_none_lost(running, "the upgrade");
     for node in fleet.nodes() {
-        let pod = agent(&fleet, node).unwrap();
+        let pod = fleet.agent(node).unwrap();
         let pod = fleet.json(&["-n", NAMESPACE, "get", "pod", &pod]).unwrap();
         let image = &pod["spec"]["containers"][0]["image"];
         assert_eq!(*image, format!("{REPOSITORY}:{NEXT}"), "{node}");
@@ -147,13 +147,13 @@ fn reaches(fleet: &Fleet, from: &FleetPod, to: &FleetPod) {
 fn agents(fleet: &Fleet) -> Vec<String> {
     fleet
         .nodes()
-        .map(|node| agent(fleet, node).unwrap())
+        .map(|node| fleet.agent(node).unwrap())
         .collect()
 }
 
 /// Kills the agent's process; its container is started again.
 fn kill_agent(fleet: &Fleet, node: &str) {
-    let pod = agent(fleet, node).unwrap();
+    let pod = fleet.agent(node).unwrap();
     let pod = fleet.json(&["-n", NAMESPACE, "get", "pod", &pod]).unwrap();
     let id = pod["status"]["containerStatuses"][0]["containerID"].as_str();
     let id = id.and_then(|id| id.strip_prefix("containerd://")).unwrap();

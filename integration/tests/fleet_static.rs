@@ -8,10 +8,8 @@
 mod fleet_world;
 
 use anyhow::{Context, Result, ensure};
-use fleet_world::{
-    NAMESPACE, PATIENCE, assert_none_lost, bare, client, install, status, traffic, wait_for_status,
-    wait_rolled_out,
-};
+use fleet_world::{PATIENCE, assert_none_lost, bare, client, status, traffic, wait_for_status};
+use gingham_integration::fleet::chart::NAMESPACE;
 use gingham_integration::{Fleet, eventually};
 use serde_json::Value;
 use std::fs;
@@ -26,8 +24,8 @@ const MASTERS: [&str; 2] = ["z1m1", "z2m1"];
 #[test]
 fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
     let mut fleet = bare();
-    install(&fleet, &["reflectors.kind=StaticPod"]);
-    fleet.apply_settings().unwrap();
+    fleet.install(&["reflectors.kind=StaticPod"]).unwrap();
+    fleet.settle().unwrap();
     let manifest = manifest(&fleet).unwrap();
     for master in MASTERS {
         // A place that the boxes and the machine see under one path.
@@ -46,7 +44,9 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
         .unwrap();
     }
     fleet.wait_nodes_ready(PATIENCE).unwrap();
-    wait_rolled_out(&fleet, NAMESPACE, "daemonset/gingham-node");
+    fleet
+        .wait_rolled_out(NAMESPACE, "daemonset/gingham-node")
+        .unwrap();
     for master in MASTERS {
         let status = wait_for_status(&fleet, master, |status| status["ready"] == true);
         assert_eq!(status["node"], master);
@@ -64,7 +64,8 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
         }
     };
     ping(&fleet);
-    let pairs = [(&near, &far), (&far, &near)];
+    let beside = fleet.run(&client("beside").on("z2m1")).unwrap();
+    let pairs = [(&beside, &far), (&far, &beside)];
 
     fleet.kill_api_server().unwrap();
     let running = traffic(&fleet, &pairs);
@@ -75,7 +76,7 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
         PATIENCE,
         || {
             let now = status(&fleet, "z1m1")?;
-            let sessions = now["bgp"]["established"].as_u64();
+            let sessions = now["bgp"]["sessions"]["established"].as_u64();
             ensure!(sessions > Some(0), "{now:#}");
             let routes = fleet.node("z1m1")?.exec(&["ip", "route"])?;
             ensure!(
@@ -86,7 +87,8 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
         },
     )
     .unwrap();
-    assert_none_lost(running, "the power failure of a reflector");
+    assert_none_lost(running, "the power failure of another zone's reflector");
+    ping(&fleet);
     fleet.start_api_server().unwrap();
     wait_for_status(&fleet, "z1m1", |status| status["ready"] == true);
     ping(&fleet);

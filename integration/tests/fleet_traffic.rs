@@ -8,7 +8,7 @@
 mod fleet_world;
 
 use anyhow::{Result, ensure};
-use fleet_world::{FETCH, PATIENCE, apply_dns, client, fetch, host, installed, server};
+use fleet_world::{FETCH, PATIENCE, client, fetch, host, installed, server};
 use gingham_integration::fleet::FleetPod;
 use gingham_integration::{Endpoint, Fleet, eventually};
 use gingham_model::Family;
@@ -22,7 +22,7 @@ const CLIENT: [&str; 2] = ["203.0.113.10", "fd00:203::10"];
 #[test]
 fn pods_services_names_host_ports_and_the_world() {
     let fleet = installed();
-    apply_dns(&fleet);
+    fleet.apply_dns().unwrap();
     let port = json!([{"containerPort": 8080, "hostPort": 8090}]);
     let servers = [
         server("near").on("z1m1").with("ports", port),

@@ -45,8 +45,7 @@ for hierarchy in $hierarchies; do
 done
 
 # The disk: what outlives a power failure.
-for folder in etc/cni etc/containerd etc/gingham etc/kubernetes opt/cni \
-  var/lib/cni var/lib/containerd var/lib/gingham var/lib/kubelet; do
+for folder in etc/cni etc/containerd etc/gingham etc/kubernetes opt/cni var/lib; do
   mkdir -p "$2/$folder" "/$folder"
   mount --bind "$2/$folder" "/$folder"
 done

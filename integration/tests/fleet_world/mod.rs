@@ -2,32 +2,21 @@
 #![allow(dead_code, reason = "each scenario file uses its part")]
 
 use anyhow::{Context, Result, ensure};
+use gingham_integration::fleet::chart::{self, TAG};
 use gingham_integration::fleet::{FleetPod, PodSpec};
-use gingham_integration::images::{self, AGNHOST};
+use gingham_integration::images::AGNHOST;
 use gingham_integration::topology::Workers;
 use gingham_integration::{Binaries, Fleet, FleetPlan, Flow, Progress, Traffic, eventually};
 use gingham_model::Family;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Ten times what anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-/// The chart, and the namespace and name of its release.
-pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/chart");
-pub(crate) const NAMESPACE: &str = "gingham-system";
-pub(crate) const RELEASE: &str = "gingham";
-/// The DaemonSets of the chart.
-pub(crate) const AGENTS: [&str; 2] = ["daemonset/gingham-node", "daemonset/gingham-reflector"];
-/// The cluster's DNS.
-const COREDNS: &str = include_str!("../../cluster/coredns.yaml");
-/// The repository of the agent's image, and the tag of the tree's own.
-pub(crate) const REPOSITORY: &str = "localhost/gingham";
-pub(crate) const TAG: &str = "0.1.0";
-
 /// A fleet without a pod network, whose nodes have the agent's image.
 pub(crate) fn bare() -> Fleet {
-    let image = image(TAG).unwrap();
+    let image = chart::image(TAG).unwrap();
     let plan = FleetPlan {
         workers: Workers::One,
         images: vec![image],
@@ -39,68 +28,16 @@ pub(crate) fn bare() -> Fleet {
 /// A fleet with the chart installed, and every node and agent ready.
 pub(crate) fn installed() -> Fleet {
     let fleet = bare();
-    install(&fleet, &[]);
-    fleet.apply_settings().unwrap();
+    fleet.install(&[]).unwrap();
+    fleet.settle().unwrap();
     wait_ready(&fleet);
     fleet
-}
-
-/// Installs or upgrades the chart with these values besides the image.
-pub(crate) fn install(fleet: &Fleet, values: &[&str]) {
-    let image = format!("image.repository={REPOSITORY},image.tag={TAG},image.pullPolicy=Never");
-    let mut words = vec![
-        "upgrade",
-        "--install",
-        RELEASE,
-        CHART,
-        "--namespace",
-        NAMESPACE,
-        "--create-namespace",
-        "--set",
-        &image,
-    ];
-    for value in values {
-        words.extend(["--set", value]);
-    }
-    fleet.client("helm", &words).text().unwrap();
-}
-
-/// The archive of the agent's image with this tag, of the tree's own programs.
-pub(crate) fn image(tag: &str) -> Result<PathBuf> {
-    let binaries = Binaries::locate()?;
-    images::gingham(binaries.gingham()?, &format!("{REPOSITORY}:{tag}"))
-}
-
-/// Gives the cluster its DNS.
-pub(crate) fn apply_dns(fleet: &Fleet) {
-    fleet.apply(COREDNS).unwrap();
-    wait_rolled_out(fleet, "kube-system", "deployment/coredns");
 }
 
 /// Waits until every node is ready, and every agent.
 pub(crate) fn wait_ready(fleet: &Fleet) {
     fleet.wait_nodes_ready(PATIENCE).unwrap();
-    wait_for_agents(fleet);
-}
-
-/// Waits until both DaemonSets have what they want.
-pub(crate) fn wait_for_agents(fleet: &Fleet) {
-    for agents in AGENTS {
-        wait_rolled_out(fleet, NAMESPACE, agents);
-    }
-}
-
-/// Waits until all that an object wants runs.
-pub(crate) fn wait_rolled_out(fleet: &Fleet, namespace: &str, object: &str) {
-    let words = [
-        "-n",
-        namespace,
-        "rollout",
-        "status",
-        object,
-        "--timeout=170s",
-    ];
-    fleet.kubectl(&words).deadline(PATIENCE).text().unwrap();
+    fleet.wait_for_agents().unwrap();
 }
 
 /// What the agent of a node says about itself.
@@ -118,18 +55,6 @@ pub(crate) fn wait_for_status(fleet: &Fleet, node: &str, look: impl Fn(&Value) -
         Ok(status)
     })
     .unwrap()
-}
-
-/// The agent's pod on a node.
-pub(crate) fn agent(fleet: &Fleet, node: &str) -> Result<String> {
-    let on = format!("--field-selector=spec.nodeName={node}");
-    let pods = fleet.json(&["-n", NAMESPACE, "get", "pods", &on])?;
-    let pods = pods["items"].as_array().context("items")?;
-    let names = pods
-        .iter()
-        .filter_map(|pod| pod["metadata"]["name"].as_str());
-    let mut agents = names.filter(|name| name.starts_with("gingham-"));
-    Ok(agents.next().context("no agent")?.to_owned())
 }
 
 /// A pod that serves HTTP on port 8080: `/hostname` says which it is, `/clientip` who asks.
