@@ -28,8 +28,11 @@ const SHOWN: [&[&str]; 8] = [
         "net.ipv6.conf.all.forwarding",
         "net.ipv4.fib_multipath_hash_policy",
     ],
-    &["ls", "/etc/cni/net.d", "/opt/cni/bin", "/run", "/var/lib"],
+    &["ls", "/etc/cni/net.d", "/opt/cni/bin"],
 ];
+
+/// The folders that are ours alone.
+const OURS: [&str; 2] = ["/run/gingham", "/var/lib/gingham"];
 
 /// The configuration of another network.
 const OTHER: &str = r#"{"cniVersion":"1.0.0","name":"other","type":"bridge"}"#;
@@ -55,6 +58,12 @@ fn a_node_is_as_it_was_before_when_the_chart_is_gone() {
         for (node, before) in &before {
             for (before, now) in before.iter().zip(&now[node]) {
                 ensure!(before == now, "{node}: before {before}\nnow {now}");
+            }
+            for folder in OURS {
+                ensure!(
+                    !fleet.node(node)?.path(folder).exists(),
+                    "{node}: {folder} is there"
+                );
             }
         }
         Ok(())
