@@ -67,6 +67,26 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
     let beside = fleet.run(&client("beside").on("z2m1")).unwrap();
     let pairs = [(&beside, &far), (&far, &beside)];
 
+    // What an agent starts by without the API server is written every 10 s.
+    let blocks = fleet.json(&["get", "blocks"]).unwrap();
+    let blocks = blocks["items"].as_array().unwrap().iter();
+    let of_worker = blocks.filter(|block| block["spec"]["node"] == "z1w1");
+    let names: Vec<&str> = of_worker
+        .filter_map(|b| b["metadata"]["name"].as_str())
+        .collect();
+    let memory = fleet
+        .node("z1m1")
+        .unwrap()
+        .path("/var/lib/gingham/cluster.json");
+    eventually("z1m1 remembers the blocks of its zone", PATIENCE, || {
+        let text = fs::read_to_string(&memory)?;
+        ensure!(
+            names.iter().all(|name| text.contains(name)),
+            "{names:?}: {text}"
+        );
+        Ok(())
+    })
+    .unwrap();
     fleet.kill_api_server().unwrap();
     let running = traffic(&fleet, &pairs);
     fleet.power_off("z1m1").unwrap();
