@@ -1,9 +1,12 @@
 //! What the scenarios in fleets share: a fleet with the chart installed, and ways to look at it.
-#![allow(dead_code, reason = "each scenario file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each scenario file uses its part")]
 
 use anyhow::{Context, Result, ensure};
+pub(crate) use gingham_integration::fleet::chart::{
+    AGENTS, CHART, NAMESPACE, RELEASE, REPOSITORY, TAG, image,
+};
+pub(crate) use gingham_integration::fleet::http::{FETCH, host};
 use gingham_integration::fleet::{FleetPod, PodSpec};
-use gingham_integration::images::{self, AGNHOST};
 use gingham_integration::topology::Workers;
 use gingham_integration::{Binaries, Fleet, FleetPlan, Flow, Progress, Traffic, eventually};
 use gingham_model::Family;
@@ -13,17 +16,6 @@ use std::time::Duration;
 
 /// Ten times what anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-/// The chart, and the namespace and name of its release.
-pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/chart");
-pub(crate) const NAMESPACE: &str = "gingham-system";
-pub(crate) const RELEASE: &str = "gingham";
-/// The DaemonSets of the chart.
-pub(crate) const AGENTS: [&str; 2] = ["daemonset/gingham-node", "daemonset/gingham-reflector"];
-/// The cluster's DNS.
-const COREDNS: &str = include_str!("../../cluster/coredns.yaml");
-/// The repository of the agent's image, and the tag of the tree's own.
-pub(crate) const REPOSITORY: &str = "localhost/gingham";
-pub(crate) const TAG: &str = "0.1.0";
 
 /// A fleet without a pod network, whose nodes have the agent's image.
 pub(crate) fn bare() -> Fleet {
@@ -47,34 +39,12 @@ pub(crate) fn installed() -> Fleet {
 
 /// Installs or upgrades the chart with these values besides the image.
 pub(crate) fn install(fleet: &Fleet, values: &[&str]) {
-    let image = format!("image.repository={REPOSITORY},image.tag={TAG},image.pullPolicy=Never");
-    let mut words = vec![
-        "upgrade",
-        "--install",
-        RELEASE,
-        CHART,
-        "--namespace",
-        NAMESPACE,
-        "--create-namespace",
-        "--set",
-        &image,
-    ];
-    for value in values {
-        words.extend(["--set", value]);
-    }
-    fleet.client("helm", &words).text().unwrap();
-}
-
-/// The archive of the agent's image with this tag, of the tree's own programs.
-pub(crate) fn image(tag: &str) -> Result<PathBuf> {
-    let binaries = Binaries::locate()?;
-    images::gingham(binaries.gingham()?, &format!("{REPOSITORY}:{tag}"))
+    fleet.upgrade(values).unwrap();
 }
 
 /// Gives the cluster its DNS.
 pub(crate) fn apply_dns(fleet: &Fleet) {
-    fleet.apply(COREDNS).unwrap();
-    wait_rolled_out(fleet, "kube-system", "deployment/coredns");
+    fleet.apply_dns(PATIENCE).unwrap();
 }
 
 /// Waits until every node is ready, and every agent.
@@ -85,22 +55,12 @@ pub(crate) fn wait_ready(fleet: &Fleet) {
 
 /// Waits until both DaemonSets have what they want.
 pub(crate) fn wait_for_agents(fleet: &Fleet) {
-    for agents in AGENTS {
-        wait_rolled_out(fleet, NAMESPACE, agents);
-    }
+    fleet.wait_agents(PATIENCE).unwrap();
 }
 
 /// Waits until all that an object wants runs.
 pub(crate) fn wait_rolled_out(fleet: &Fleet, namespace: &str, object: &str) {
-    let words = [
-        "-n",
-        namespace,
-        "rollout",
-        "status",
-        object,
-        "--timeout=170s",
-    ];
-    fleet.kubectl(&words).deadline(PATIENCE).text().unwrap();
+    fleet.wait_rolled_out(namespace, object, PATIENCE).unwrap();
 }
 
 /// What the agent of a node says about itself.
@@ -122,42 +82,22 @@ pub(crate) fn wait_for_status(fleet: &Fleet, node: &str, look: impl Fn(&Value) -
 
 /// The agent's pod on a node.
 pub(crate) fn agent(fleet: &Fleet, node: &str) -> Result<String> {
-    let on = format!("--field-selector=spec.nodeName={node}");
-    let pods = fleet.json(&["-n", NAMESPACE, "get", "pods", &on])?;
-    let pods = pods["items"].as_array().context("items")?;
-    let names = pods
-        .iter()
-        .filter_map(|pod| pod["metadata"]["name"].as_str());
-    let mut agents = names.filter(|name| name.starts_with("gingham-"));
-    Ok(agents.next().context("no agent")?.to_owned())
+    fleet.agent(node)
 }
 
 /// A pod that serves HTTP on port 8080: `/hostname` says which it is, `/clientip` who asks.
 pub(crate) fn server(name: &str) -> PodSpec {
-    PodSpec::new(name)
-        .of(AGNHOST)
-        .running(&["netexec", "--http-port=8080", "--udp-port=8081"])
+    PodSpec::server(name)
 }
 
 /// A pod that asks: it has `curl`, `nc` and a shell.
 pub(crate) fn client(name: &str) -> PodSpec {
-    PodSpec::new(name).of(AGNHOST).running(&["pause"])
+    PodSpec::client(name)
 }
-
-/// What fetches a URL.
-pub(crate) const FETCH: [&str; 4] = ["curl", "-sSf", "-m", "5"];
 
 /// What is at a URL for a pod of [`client`].
 pub(crate) fn fetch(fleet: &Fleet, from: &FleetPod, url: &str) -> Result<String> {
-    fleet.exec(from, &[&FETCH[..], &[url]].concat()).text()
-}
-
-/// The host part of a URL.
-pub(crate) fn host(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
-    }
+    fleet.fetch(from, url)
 }
 
 /// Traffic under way, each with words for what it is.
