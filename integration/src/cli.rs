@@ -57,6 +57,11 @@ enum Command {
     },
     /// Show the whole story on a lab of its own, and take it down again
     Demo,
+    /// The same in a Kubernetes cluster of its own: real kubelets, containerd, Helm and the chart
+    DemoKubernetes,
+    /// Tell the story of `demo-kubernetes`, which calls this itself
+    #[command(hide = true)]
+    TellKubernetes,
     /// Take the lab down
     Down,
     /// Send or receive numbered packets and count them, or answer callers
@@ -164,6 +169,8 @@ pub(crate) fn run(lab: Lab) -> Result<ExitCode> {
             verb: Pod::Del(PodName { node, name }),
         } => standing::del_pod(dir, &node, &name)?,
         Command::Demo => return demo::run(),
+        Command::DemoKubernetes => return demo::kubernetes::run(),
+        Command::TellKubernetes => return demo::kubernetes::tell(),
         Command::Down => standing::down(dir)?,
         Command::Probe { end } => probe(end)?,
         Command::Box { spec } => init::enter(&spec)?,

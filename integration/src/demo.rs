@@ -7,18 +7,20 @@ mod capture;
 mod damage;
 mod failover;
 mod flows;
+pub(crate) mod kubernetes;
 mod outside;
 mod path;
 mod pods;
+mod record;
 mod restart;
 mod settle;
 
-use crate::cli::print;
 use crate::map;
 use crate::standing::{start_agents, start_routers};
 use anyhow::{Context, Result, ensure};
 use gingham_integration::topology::{self, Cores, Zones};
-use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Report, Store};
+use gingham_integration::{Binaries, Lab, Lifetime, Node, Plan, Pod, Progress, Store};
+use record::Record;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -34,25 +36,16 @@ pub(crate) fn run() -> Result<ExitCode> {
     })?;
     let mut story = Story {
         lab: &lab,
-        progress,
-        report: Report::default(),
+        record: Record::new(progress),
     };
     let told = story.tell();
-    let mut report = story.report;
+    let mut record = story.record;
     let map = told.unwrap_or_else(|error| {
-        report.record("the story comes to its end", Err(error));
+        record.check("the story comes to its end", Err(error));
         map::draw(lab.topology(), &[])
     });
-    report.record("the lab leaves nothing behind", take_down(lab));
-    print(&format!(
-        "\n{map}\n{report}\n{} checks, {} failed",
-        report.total(),
-        report.failed()
-    ))?;
-    Ok(match report.failed() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    record.check("the lab leaves nothing behind", take_down(lab));
+    record.show(&map)
 }
 
 fn take_down(lab: Lab) -> Result<String> {
@@ -65,8 +58,7 @@ fn take_down(lab: Lab) -> Result<String> {
 
 struct Story<'a> {
     lab: &'a Lab,
-    progress: Progress,
-    report: Report,
+    record: Record,
 }
 
 impl Story<'_> {
@@ -98,8 +90,8 @@ impl Story<'_> {
 
     fn start(&mut self, nodes: &[Node]) -> Result<()> {
         let start = Instant::now();
-        start_routers(self.lab, self.progress)?;
-        start_agents(nodes, self.progress)?;
+        start_routers(self.lab, self.record.progress())?;
+        start_agents(nodes, self.record.progress())?;
         let seconds = start.elapsed().as_secs_f64();
         let evidence = format!("{} agents after {seconds:.1} s", nodes.len());
         self.check("every agent says ready", Ok(evidence));
@@ -154,18 +146,16 @@ impl Story<'_> {
 
     fn restart(&mut self, cast: &Cast<'_>) -> Result<()> {
         let ends = (cast.near, cast.far);
-        self.progress
-            .say("demo", "traffic without any event, as a control");
+        self.record.say("traffic without any event, as a control");
         self.check("undisturbed traffic loses nothing", restart::control(ends));
         let reflector = self.lab.node("z1m1")?;
         for (whose, node) in [
             ("a worker's", cast.near.node()),
             ("a reflector's", &reflector),
         ] {
-            self.progress.say(
-                "demo",
-                &format!("kill -9 of {whose} agent under traffic between zones, then a new one"),
-            );
+            self.record.say(&format!(
+                "kill -9 of {whose} agent under traffic between zones, then a new one"
+            ));
             match restart::killed_and_restarted(ends, node) {
                 Ok(restart) => {
                     self.check(
@@ -184,9 +174,7 @@ impl Story<'_> {
     }
 
     fn check(&mut self, name: &str, outcome: Result<String>) {
-        let failed = outcome.is_err();
-        self.report.record(name, outcome);
-        self.progress.say(if failed { "FAIL" } else { "ok" }, name);
+        self.record.check(name, outcome);
     }
 }
 

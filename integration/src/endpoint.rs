@@ -38,6 +38,20 @@ impl Endpoint {
         }
     }
 
+    /// The same under another name, for people.
+    #[must_use]
+    pub fn called(self, name: &str) -> Self {
+        Endpoint {
+            name: name.to_owned(),
+            ..self
+        }
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The box it is in.
     pub fn host(&self) -> &LabBox {
         &self.host

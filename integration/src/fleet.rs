@@ -18,6 +18,7 @@ pub mod chart;
 mod configuration;
 mod control_plane;
 mod groups;
+pub mod http;
 mod machine;
 mod objects;
 mod pki;
@@ -69,7 +70,16 @@ pub struct Fleet {
     machines: Vec<Machine>,
     images: Vec<PathBuf>,
     _groups: Groups,
-    _files: TempDir,
+    files: TempDir,
+}
+
+/// Takes away what is left of the fleet of a process that was killed: its control groups. All else of a fleet
+/// ends with its process, or is in a folder.
+///
+/// # Errors
+/// Something still runs in them after 20 s.
+pub fn bury(owner: u32) -> Result<()> {
+    groups::remove_of(owner)
 }
 
 /// Takes the control groups away in the end.
@@ -139,7 +149,7 @@ impl Fleet {
             control,
             images,
             _groups: groups,
-            _files: files,
+            files,
         };
         fleet.start_machines(plan.progress)?;
         Ok(fleet)
@@ -291,6 +301,16 @@ impl Fleet {
             }
             Ok(())
         })
+    }
+
+    /// Takes the fleet down, and waits until nothing of it is left.
+    ///
+    /// # Errors
+    /// A box or a control group that does not go, or a file that cannot be removed.
+    pub fn down(self) -> Result<()> {
+        self.lab.down()?;
+        groups::remove("")?;
+        self.files.close().context("removing the fleet's files")
     }
 
     fn machine(&self, name: &str) -> Result<&Machine> {

@@ -3,6 +3,7 @@
 //! ```text
 //! lab up | status | exec BOX -- CMD | pod add|del NODE NAME | down      the lab of this machine
 //! lab demo                                                               a lab of its own
+//! lab demo-kubernetes                                                    a cluster of its own
 //! lab probe send|receive|echo                                            inside of a pod
 //! ```
 

@@ -1,8 +1,12 @@
 //! A map of a lab for people.
 
 use gingham_integration::Pod;
-use gingham_integration::topology::{Address, BoxPlan, Duty, Role, Topology, ZonePlan};
+use gingham_integration::fleet::FleetPod;
+use gingham_integration::topology::{
+    Address, BoxPlan, CONTROL_PLANE, Duty, NodePlan, Role, Topology, ZonePlan,
+};
 use gingham_model::Family;
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 /// What stands where: the backbone and who is outside, then zones, cores, nodes, blocks, pods.
@@ -15,8 +19,24 @@ pub(crate) fn draw(topology: &Topology, pods: &[Pod]) -> String {
             addresses: words(pod.addresses()),
         })
         .collect();
-    draw_placed(topology, &pods)
+    draw_placed(topology, &planned_blocks(topology), &pods)
 }
+
+/// The same where nodes claim their blocks: those of each node, and pods that somebody else made.
+pub(crate) fn draw_claimed(topology: &Topology, blocks: &Blocks, pods: &[FleetPod]) -> String {
+    let pods: Vec<Placed<'_>> = pods
+        .iter()
+        .map(|pod| Placed {
+            node: &pod.node,
+            name: &pod.name,
+            addresses: words(&pod.addresses),
+        })
+        .collect();
+    draw_placed(topology, blocks, &pods)
+}
+
+/// The blocks of nodes, by name.
+pub(crate) type Blocks = BTreeMap<String, Vec<String>>;
 
 /// A pod on the map.
 struct Placed<'a> {
@@ -25,15 +45,27 @@ struct Placed<'a> {
     addresses: String,
 }
 
-fn draw_placed(topology: &Topology, pods: &[Placed<'_>]) -> String {
+fn planned_blocks(topology: &Topology) -> Blocks {
+    let blocks = |node: &NodePlan| node.blocks.iter().map(ToString::to_string).collect();
+    let nodes = topology.nodes();
+    nodes
+        .map(|node| (node.name.to_string(), blocks(node)))
+        .collect()
+}
+
+fn draw_placed(topology: &Topology, blocks: &Blocks, pods: &[Placed<'_>]) -> String {
     let mut map = String::from("backbone\n");
     for (plan, router) in topology.backbone() {
         let what = format!("AS {}", router.as_number);
         draw_box(&mut map, (&what, plan));
     }
-    let mut hosts = topology.boxes.iter();
-    if let Some(client) = hosts.find(|plan| plan.role == Role::Host) {
-        draw_box(&mut map, ("client", client));
+    let hosts = topology.boxes.iter();
+    for host in hosts.filter(|plan| plan.role == Role::Host) {
+        let what = match host.name.as_str() {
+            CONTROL_PLANE => "control plane",
+            _ => "client",
+        };
+        draw_box(&mut map, (what, host));
     }
     for zone in &topology.zones {
         // Writing to a String cannot fail.
@@ -51,7 +83,7 @@ fn draw_placed(topology: &Topology, pods: &[Placed<'_>]) -> String {
             draw_box(&mut map, ("core", router));
         }
         for node in boxes(topology, zone, |role| matches!(role, Role::Node(_))) {
-            draw_node(&mut map, node, pods);
+            draw_node(&mut map, node, (blocks, pods));
         }
     }
     map
@@ -72,7 +104,7 @@ fn draw_box(map: &mut String, (what, plan): (&str, &BoxPlan)) {
     );
 }
 
-fn draw_node(map: &mut String, plan: &BoxPlan, pods: &[Placed<'_>]) {
+fn draw_node(map: &mut String, plan: &BoxPlan, (blocks, pods): (&Blocks, &[Placed<'_>])) {
     let Some(node) = plan.node() else {
         return;
     };
@@ -87,7 +119,8 @@ fn draw_node(map: &mut String, plan: &BoxPlan, pods: &[Placed<'_>]) {
         plan.name,
         words(&node.internal_ips)
     );
-    let _ = writeln!(map, " |         block   {}", words(&node.blocks));
+    let blocks = blocks.get(&plan.name).map(|blocks| words(blocks));
+    let _ = writeln!(map, " |         block   {}", blocks.unwrap_or_default());
     for pod in pods.iter().filter(|pod| pod.node == plan.name) {
         let _ = writeln!(map, " |         pod     {}  {}", pod.name, pod.addresses);
     }
@@ -130,7 +163,7 @@ mod tests {
             name: "web",
             addresses: "10.101.21.2  fd00:101:0:21::2".to_owned(),
         };
-        let map = draw_placed(&topology, &[pod]);
+        let map = draw_placed(&topology, &planned_blocks(&topology), &[pod]);
         let wanted = "\
 backbone
  |
@@ -146,7 +179,7 @@ backbone
 
     #[test]
     fn routers_say_what_runs_on_them() {
-        let map = draw_placed(&reference(Zones::Two, Cores::Two).unwrap(), &[]);
+        let map = draw(&reference(Zones::Two, Cores::Two).unwrap(), &[]);
         for wanted in [
             "backbone\n |    +-- AS 65000 bb1   203.0.113.1  fd00:203::1  FRR\n",
             " |    +-- client cl    203.0.113.10  fd00:203::10\n |\n",

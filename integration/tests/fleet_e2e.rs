@@ -22,7 +22,7 @@ fn all_pass(places: &[Place], deadline: Duration) {
     let chosen = specs.iter().filter(|spec| places.contains(&spec.place));
     let names: Vec<&str> = chosen.map(|spec| spec.name.as_str()).collect();
     let fleet = fleet_world::installed();
-    fleet.apply_dns().unwrap();
+    fleet.apply_dns(fleet_world::PATIENCE).unwrap();
     let kubeconfig = fleet.admin_kubeconfig().display().to_string();
     let target = Target {
         from: fleet.lab().at("cp").unwrap(),

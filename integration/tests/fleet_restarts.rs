@@ -37,7 +37,7 @@ fn a_rolling_restart_and_an_upgrade_lose_no_packet() {
         let words = ["-n", NAMESPACE, "rollout", "restart", agents];
         fleet.kubectl(&words).text().unwrap();
     }
-    fleet.wait_for_agents().unwrap();
+    fleet.wait_agents(PATIENCE).unwrap();
     assert_none_lost(running, "the rolling restart");
     let after = agents(&fleet);
     assert!(
@@ -46,8 +46,8 @@ fn a_rolling_restart_and_an_upgrade_lose_no_packet() {
     );
 
     let running = flows_of(&fleet, &pods);
-    fleet.install(&[&format!("image.tag={NEXT}")]).unwrap();
-    fleet.wait_for_agents().unwrap();
+    fleet.upgrade(&[&format!("image.tag={NEXT}")]).unwrap();
+    fleet.wait_agents(PATIENCE).unwrap();
     assert_none_lost(running, "the upgrade");
     for node in fleet.nodes() {
         let pod = fleet.agent(node).unwrap();

@@ -24,8 +24,8 @@ const MASTERS: [&str; 2] = ["z1m1", "z2m1"];
 #[test]
 fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
     let mut fleet = bare();
-    fleet.install(&["reflectors.kind=StaticPod"]).unwrap();
-    fleet.settle().unwrap();
+    fleet.upgrade(&["reflectors.kind=StaticPod"]).unwrap();
+    fleet.settle(PATIENCE).unwrap();
     let manifest = manifest(&fleet).unwrap();
     for master in MASTERS {
         // A place that the boxes and the machine see under one path.
@@ -45,7 +45,7 @@ fn a_static_pod_reflects_after_a_power_failure_without_the_api_server() {
     }
     fleet.wait_nodes_ready(PATIENCE).unwrap();
     fleet
-        .wait_rolled_out(NAMESPACE, "daemonset/gingham-node")
+        .wait_rolled_out(NAMESPACE, "daemonset/gingham-node", PATIENCE)
         .unwrap();
     for master in MASTERS {
         let status = wait_for_status(&fleet, master, |status| status["ready"] == true);

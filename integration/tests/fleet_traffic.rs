@@ -22,7 +22,7 @@ const CLIENT: [&str; 2] = ["203.0.113.10", "fd00:203::10"];
 #[test]
 fn pods_services_names_host_ports_and_the_world() {
     let fleet = installed();
-    fleet.apply_dns().unwrap();
+    fleet.apply_dns(PATIENCE).unwrap();
     let port = json!([{"containerPort": 8080, "hostPort": 8090}]);
     let servers = [
         server("near").on("z1m1").with("ports", port),

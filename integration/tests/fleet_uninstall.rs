@@ -46,13 +46,13 @@ fn a_node_is_as_it_was_before_when_the_chart_is_gone() {
         fs::write(path, "#!/bin/sh\nexit 1\n").unwrap();
     }
     let before = shown_on_all(&fleet).unwrap();
-    fleet.install(&[]).unwrap();
-    fleet.settle().unwrap();
+    fleet.upgrade(&[]).unwrap();
+    fleet.settle(PATIENCE).unwrap();
     wait_ready(&fleet);
     fleet.run(&client("guest").on("z2w1")).unwrap();
     fleet.delete("guest").unwrap();
 
-    fleet.uninstall().unwrap();
+    fleet.uninstall(PATIENCE).unwrap();
     eventually("every node is as it was before", PATIENCE, || {
         let now = shown_on_all(&fleet)?;
         for (node, before) in &before {

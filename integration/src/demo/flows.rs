@@ -1,7 +1,7 @@
 //! Traffic in both families at once, and what came of it.
 
 use anyhow::{Result, bail};
-use gingham_integration::{Count, Flow, Pod, Traffic};
+use gingham_integration::{Count, Endpoint, Flow, Traffic};
 use gingham_model::Family;
 use std::time::Duration;
 
@@ -12,8 +12,11 @@ const RATE: u32 = 1000;
 pub(super) type Counts = Vec<(Family, Count)>;
 
 /// Starts a flow in each family.
-pub(super) fn start((from, to): (&Pod, &Pod)) -> Result<Vec<(Family, Traffic)>> {
-    let flow = |family| Traffic::start(from, to, Flow { family, rate: RATE });
+pub(super) fn start(
+    (from, to): (impl Into<Endpoint>, impl Into<Endpoint>),
+) -> Result<Vec<(Family, Traffic)>> {
+    let (from, to) = (from.into(), to.into());
+    let flow = |family| Traffic::between(&from, &to, Flow { family, rate: RATE });
     Family::ALL
         .into_iter()
         .map(|family| Ok((family, flow(family)?)))

@@ -1,27 +1,32 @@
 //! The way between two zones, hop by hop: an echo request with a growing number of hops to live.
 
 use anyhow::{Context, Result, ensure};
-use gingham_integration::Pod;
+use gingham_integration::Endpoint;
 use gingham_integration::topology::Topology;
 use gingham_model::Family;
 use std::net::IpAddr;
 
 /// Whether the boxes that answer are the node, its core, the backbone, the other core, the other
 /// node, and the pod itself.
-pub(super) fn between_zones(topology: &Topology, from: &Pod, to: &Pod) -> Result<String> {
+pub(super) fn between_zones(
+    topology: &Topology,
+    from: impl Into<Endpoint>,
+    to: impl Into<Endpoint>,
+) -> Result<String> {
+    let (from, to) = (from.into(), to.into());
     let wanted: [&[&str]; 5] = [
-        &[from.node().name()],
+        &[from.host().name()],
         &["c1"],
         &["bb1", "bb2"],
         &["c2"],
-        &[to.node().name()],
+        &[to.host().name()],
     ];
     let mut lines = Vec::new();
     for family in Family::ALL {
         let address = to.address(family)?;
         let mut way = Vec::new();
         for (hops, boxes) in (1..).zip(wanted) {
-            let hop = expired(from, address, hops)?;
+            let hop = expired(&from, address, hops)?;
             let name = owner(topology, hop).with_context(|| format!("{hop} is in no box"))?;
             ensure!(
                 boxes.contains(&name),
@@ -29,8 +34,8 @@ pub(super) fn between_zones(topology: &Topology, from: &Pod, to: &Pod) -> Result
             );
             way.push(format!("{name} {hop}"));
         }
-        let last = from.ping(address, 1)?;
-        ensure!(last.complete(), "ping {address}: {last:?}");
+        let last = ["ping", "-n", "-c", "1", "-W", "2", &address.to_string()];
+        from.command(&last).text()?;
         way.push(format!("{} {address}", to.name()));
         lines.push(format!("{} -> {}", from.name(), way.join(" -> ")));
     }
@@ -39,7 +44,7 @@ pub(super) fn between_zones(topology: &Topology, from: &Pod, to: &Pod) -> Result
 
 /// Who says that a packet has come this far only:
 /// `From 10.1.0.1 icmp_seq=1 Time to live exceeded`.
-fn expired(from: &Pod, to: IpAddr, hops: u8) -> Result<IpAddr> {
+fn expired(from: &Endpoint, to: IpAddr, hops: u8) -> Result<IpAddr> {
     let (to, hops) = (to.to_string(), hops.to_string());
     let argv = ["ping", "-n", "-c", "1", "-W", "2", "-t", &hops, &to];
     let printed = from.command(&argv).output()?.stdout;

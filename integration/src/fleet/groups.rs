@@ -21,7 +21,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The name of the group of this process's nodes; each node has one inside.
 pub(super) fn own() -> String {
-    format!("{PREFIX}{}", std::process::id())
+    of(std::process::id())
+}
+
+fn of(owner: u32) -> String {
+    format!("{PREFIX}{owner}")
 }
 
 /// Removes the groups of owners that are gone.
@@ -44,8 +48,20 @@ pub(super) fn sweep() -> Result<()> {
 /// # Errors
 /// A process is still in it.
 pub(super) fn remove(node: &str) -> Result<()> {
+    remove_everywhere(&Path::new(&own()).join(node))
+}
+
+/// Removes the group of a process that is gone, in every hierarchy.
+///
+/// # Errors
+/// A process is still in it.
+pub(super) fn remove_of(owner: u32) -> Result<()> {
+    remove_everywhere(Path::new(&of(owner)))
+}
+
+fn remove_everywhere(group: &Path) -> Result<()> {
     for hierarchy in hierarchies()? {
-        let group = hierarchy.join(own()).join(node);
+        let group = hierarchy.join(group);
         eventually(&format!("the end of {}", group.display()), DEADLINE, || {
             remove_tree(&group)
         })?;

@@ -161,7 +161,8 @@ impl Fleet {
             let shown = host.exec(&["ip", "-n", name, "-o", "address"]);
             let wanted = format!(" {address}/");
             if shown.is_ok_and(|shown| shown.contains(&wanted)) {
-                return Ok(Endpoint::of_namespace(host, name, &pod.addresses));
+                let found = Endpoint::of_namespace(host, name, &pod.addresses);
+                return Ok(found.called(&pod.name));
             }
         }
         bail!("{}: no network namespace has {address}", pod.node)

@@ -1,10 +1,10 @@
 //! What the scenarios in fleets share: a fleet with the chart installed, and ways to look at it.
-#![allow(dead_code, reason = "each scenario file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each scenario file uses its part")]
 
 use anyhow::{Context, Result, ensure};
-use gingham_integration::fleet::chart::{self, TAG};
+use gingham_integration::fleet::chart::{TAG, image};
+pub(crate) use gingham_integration::fleet::http::{FETCH, host};
 use gingham_integration::fleet::{FleetPod, PodSpec};
-use gingham_integration::images::AGNHOST;
 use gingham_integration::topology::Workers;
 use gingham_integration::{Binaries, Fleet, FleetPlan, Flow, Progress, Traffic, eventually};
 use gingham_model::Family;
@@ -14,9 +14,10 @@ use std::time::Duration;
 
 /// Ten times what anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
 /// A fleet without a pod network, whose nodes have the agent's image.
 pub(crate) fn bare() -> Fleet {
-    let image = chart::image(TAG).unwrap();
+    let image = image(TAG).unwrap();
     let plan = FleetPlan {
         workers: Workers::One,
         images: vec![image],
@@ -28,8 +29,8 @@ pub(crate) fn bare() -> Fleet {
 /// A fleet with the chart installed, and every node and agent ready.
 pub(crate) fn installed() -> Fleet {
     let fleet = bare();
-    fleet.install(&[]).unwrap();
-    fleet.settle().unwrap();
+    fleet.upgrade(&[]).unwrap();
+    fleet.settle(PATIENCE).unwrap();
     wait_ready(&fleet);
     fleet
 }
@@ -37,7 +38,7 @@ pub(crate) fn installed() -> Fleet {
 /// Waits until every node is ready, and every agent.
 pub(crate) fn wait_ready(fleet: &Fleet) {
     fleet.wait_nodes_ready(PATIENCE).unwrap();
-    fleet.wait_for_agents().unwrap();
+    fleet.wait_agents(PATIENCE).unwrap();
 }
 
 /// What the agent of a node says about itself.
@@ -59,30 +60,17 @@ pub(crate) fn wait_for_status(fleet: &Fleet, node: &str, look: impl Fn(&Value) -
 
 /// A pod that serves HTTP on port 8080: `/hostname` says which it is, `/clientip` who asks.
 pub(crate) fn server(name: &str) -> PodSpec {
-    PodSpec::new(name)
-        .of(AGNHOST)
-        .running(&["netexec", "--http-port=8080", "--udp-port=8081"])
+    PodSpec::server(name)
 }
 
 /// A pod that asks: it has `curl`, `nc` and a shell.
 pub(crate) fn client(name: &str) -> PodSpec {
-    PodSpec::new(name).of(AGNHOST).running(&["pause"])
+    PodSpec::client(name)
 }
-
-/// What fetches a URL.
-pub(crate) const FETCH: [&str; 4] = ["curl", "-sSf", "-m", "5"];
 
 /// What is at a URL for a pod of [`client`].
 pub(crate) fn fetch(fleet: &Fleet, from: &FleetPod, url: &str) -> Result<String> {
-    fleet.exec(from, &[&FETCH[..], &[url]].concat()).text()
-}
-
-/// The host part of a URL.
-pub(crate) fn host(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
-    }
+    fleet.fetch(from, url)
 }
 
 /// Traffic under way, each with words for what it is.
