@@ -22,6 +22,7 @@ use crate::firewall;
 use crate::http;
 use crate::metrics;
 use crate::pass::Hands;
+use crate::privileges;
 use crate::run_dir::{RunDir, RunDirError};
 use crate::snapshot::Known;
 use crate::store::{DirWatch, Store, StoreError};
@@ -70,6 +71,12 @@ pub const METRICS_PORT: u16 = 9179;
 /// Why an agent cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
+    /// The kernel would let it change nothing.
+    #[error(
+        "no CAP_NET_ADMIN: it could change no route, interface, setting or nftables table; run it as root, in \
+         a container with the capability NET_ADMIN"
+    )]
+    Powerless,
     /// Its run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -104,6 +111,11 @@ pub async fn run<S: Store>(
     store: S,
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
+    // Where procfs does not tell, the first thing that is refused will.
+    let capabilities = privileges::effective();
+    if capabilities.is_ok_and(|all| !privileges::has(all, privileges::NET_ADMIN)) {
+        return Err(AgentError::Powerless);
+    }
     let run_dir = RunDir::open(&config.run_dir)?;
     let boot = BootId::of_this_boot()?;
     // Before the kernel is read for the first time, so that nothing falls in between.

@@ -86,6 +86,9 @@ pub struct Run {
     /// Where the container runtime looks for network configurations
     #[command(flatten)]
     pub cni_conf_dir: CniConfDir,
+    /// Where it looks for plugins; those that the configuration calls are then looked for
+    #[arg(long, value_name = "DIR", env = "GINGHAM_CNI_BIN_DIR")]
+    pub cni_bin_dir: Option<PathBuf>,
     /// Where /healthz and /readyz answer
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9178")]
     pub health_listen: SocketAddr,

@@ -38,6 +38,8 @@ pub struct Kept {
     pub wanted: Wanted,
     /// The runtime's folder of configurations.
     pub folder: PathBuf,
+    /// Its folder of plugins, if that can be looked at.
+    pub plugins: Option<PathBuf>,
     /// Where what was installed is recorded.
     pub state_dir: PathBuf,
 }
@@ -57,6 +59,8 @@ pub struct Found {
     pub own: Option<String>,
     /// Every configuration, that one among them.
     pub confs: Vec<Conf>,
+    /// The plugins that are wanted and not there.
+    pub missing: Vec<PathBuf>,
 }
 
 /// What follows.
@@ -64,7 +68,7 @@ pub struct Found {
 pub struct Verdict {
     /// Whether the file is to be written now.
     pub write: bool,
-    /// What an operator should know: who comes before us.
+    /// What an operator should know: who comes before us, and what is missing.
     pub notices: Vec<String>,
     /// Whether the runtime takes the wanted configuration, by what is there.
     pub first: bool,
@@ -137,9 +141,16 @@ pub fn judge(wanted: &Wanted, found: &Found, ready: bool) -> Verdict {
             conf.name, wanted.name
         )
     };
+    let missing = found.missing.iter().map(|path| {
+        format!(
+            "CNI configuration {} calls {}, which is not there",
+            wanted.name,
+            path.display()
+        )
+    });
     Verdict {
         write: ready && found.own.as_deref() != Some(&wanted.text),
-        notices: earlier.iter().map(told).collect(),
+        notices: earlier.iter().map(told).chain(missing).collect(),
         first: earlier.is_empty() && found.own.is_some(),
     }
 }
@@ -159,7 +170,22 @@ mod tests {
         Found {
             own: own.map(str::to_owned),
             confs: confs.collect(),
+            missing: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_there_is_told() {
+        let there = Found {
+            missing: vec!["/opt/cni/bin/portmap".into()],
+            ..found(&[("10-gingham.conflist", LIST)], Some(LIST))
+        };
+        assert_eq!(
+            judge(&wanted(), &there, true).notices,
+            [
+                "CNI configuration 10-gingham.conflist calls /opt/cni/bin/portmap, which is not there"
+            ]
+        );
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub mod pass;
 pub mod plan;
 pub mod pods;
 pub mod pools;
+pub mod privileges;
 pub mod rehearsal;
 pub mod report;
 pub mod retained;

@@ -89,6 +89,7 @@ async fn run(command: Run) -> Result<()> {
         Ok::<_, conf::Unfit>(conf::Kept {
             wanted,
             folder: command.cni_conf_dir.cni_conf_dir,
+            plugins: command.cni_bin_dir,
             state_dir: command.state.state_dir.clone(),
         })
     });

@@ -6,7 +6,7 @@ use super::{Facts, Places, cni, host, routes, run_dir, settings};
 use crate::links::Links;
 use crate::nft::Nft;
 use crate::sysctls::{self, RP_FILTER_ALL, Scope};
-use crate::{managers, run_dir as held};
+use crate::{managers, privileges, run_dir as held};
 use gingham_model::{Family, Owner, POD_LINK_GROUP, TABLE_MAIN};
 use gingham_netlink::Socket;
 use gingham_netlink::sysctl::{self, Tree};
@@ -113,19 +113,10 @@ impl Network {
 fn host_facts() -> host::Facts {
     host::Facts {
         release: sysctl::read("kernel/osrelease").map_err(|error| error.to_string()),
-        capabilities: capabilities(),
+        capabilities: privileges::effective(),
         nft: Nft::new().probe().map_err(|error| error.to_string()),
         ipv6_disabled: sysctl::read("net/ipv6/conf/all/disable_ipv6").ok(),
     }
-}
-
-/// The effective capabilities of this thread (proc_pid_status(5), `CapEff`).
-fn capabilities() -> Result<u64, String> {
-    const PATH: &str = "/proc/thread-self/status";
-    let text = fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
-    let bits = text.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    bits.ok_or_else(|| format!("{PATH}: no CapEff"))
 }
 
 fn settings_facts(network: Option<&Network>, agent: Agent, tree: &Tree) -> settings::Facts {

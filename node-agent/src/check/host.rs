@@ -1,12 +1,11 @@
 //! The kernel, and what it lets us do.
 
 use super::Row;
+use crate::privileges;
 
 /// The oldest kernel the agent is made for, and the newest it was run on.
 const OLDEST: (u32, u32) = (5, 15);
 const TESTED: (u32, u32) = (6, 18);
-/// `CAP_NET_ADMIN` of `linux/capability.h`.
-const CAP_NET_ADMIN: u32 = 12;
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -62,7 +61,9 @@ fn version(release: &str) -> Option<(u32, u32)> {
 fn privileges(capabilities: &Result<u64, String>) -> Row {
     const CHECK: &str = "privileges";
     match capabilities {
-        Ok(bits) if bits >> CAP_NET_ADMIN & 1 == 1 => Row::ok(CHECK, "CAP_NET_ADMIN"),
+        Ok(bits) if privileges::has(*bits, privileges::NET_ADMIN) => {
+            Row::ok(CHECK, "CAP_NET_ADMIN")
+        }
         Ok(_) => Row::fail(
             CHECK,
             "no CAP_NET_ADMIN",

@@ -9,7 +9,7 @@ use crate::install::Record;
 use crate::store::DirWatch;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -114,7 +114,16 @@ fn found(kept: &Kept) -> io::Result<Found> {
     Ok(Found {
         own,
         confs: confs(&kept.folder)?,
+        missing: missing(kept),
     })
+}
+
+fn missing(kept: &Kept) -> Vec<PathBuf> {
+    let Some(folder) = &kept.plugins else {
+        return Vec::new();
+    };
+    let plugins = kept.wanted.plugins.iter().map(|name| folder.join(name));
+    plugins.filter(|path| !path.exists()).collect()
 }
 
 fn confs(folder: &Path) -> io::Result<Vec<Conf>> {
@@ -132,6 +141,6 @@ fn confs(folder: &Path) -> io::Result<Vec<Conf>> {
     Ok(confs)
 }
 
-fn place(kept: &Kept) -> std::path::PathBuf {
+fn place(kept: &Kept) -> PathBuf {
     kept.folder.join(&kept.wanted.name)
 }
