@@ -196,7 +196,10 @@ fn the_configuration_is_there_once_the_node_is_ready_and_stays() {
     scene.wait_for_conf("removed by a foreign hand");
     scene.put(CONF, b"{");
     scene.wait_for_conf("spoilt by a foreign hand");
-    scene.exec("rm -r /etc/cni/net.d");
+    // The agent may write in between, so that the folder is not empty.
+    wait("the folder gone", || {
+        scene.node.exec(&["rm", "-r", "/etc/cni/net.d"])
+    });
     scene.wait_for_conf("the folder removed by a foreign hand");
 
     scene.node.stop_agent(Signal::SIGTERM).unwrap();
