@@ -28,7 +28,7 @@ fn start(node: &Node, capabilities: &str) -> Process {
     );
     let mount = format!(
         "mkdir -p {SETTINGS}/net && mount --bind /proc/sys/net {SETTINGS}/net && \
-         mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && \
+         mount --rbind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && \
          exec setpriv --no-new-privs {bounding} {inherited} \"$@\" --sysctl-root {SETTINGS}"
     );
     let unshare = ["unshare", "--mount", "sh", "-c", &mount, "agent"];
@@ -63,7 +63,7 @@ fn net_admin_is_all_that_an_agent_of_a_worker_needs() {
     }
     let node = &nodes[0];
     // It writes settings, its nftables table, and a pod's route again.
-    let forwards = fs::read_to_string(node.host().path("/proc/sys/net/ipv4/ip_forward"));
+    let forwards = node.exec(&["cat", "/proc/sys/net/ipv4/ip_forward"]);
     assert_eq!(forwards.unwrap().trim(), "1");
     node.exec(&["nft", "delete", "table", "inet", "gingham"])
         .unwrap();

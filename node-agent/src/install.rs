@@ -153,7 +153,7 @@ pub fn install(places: &Places) -> Result<Report, InstallError> {
         // One that is there already and was never ours is not ours to remove.
         if done != Done::Unchanged {
             // Before the program: one that is recorded and not there is nothing to remove.
-            record.note(&program.name, &program.digest, done);
+            record.note(&program, before, done);
             record.write(&places.state_dir)?;
             program.put(&path).map_err(target(&path))?;
         }

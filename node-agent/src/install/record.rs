@@ -1,7 +1,7 @@
 //! `installed.json` in the state directory: which files of the runtime's are ours.
 
 use super::Done;
-use super::program::digest;
+use super::program::{Program, digest};
 use gingham_ipam::{Unknown, Version1};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,12 +35,22 @@ pub struct Record {
 pub struct Entry {
     /// Its SHA-256, in hexadecimal digits.
     pub sha256: String,
+    /// That of the one of ours it takes the place of. It is there still if the run was killed in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<String>,
     /// Whether one that was not ours was there, and is kept in `replaced`.
     #[serde(default)]
     pub replaced: bool,
     /// Fields this version does not know.
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+impl Entry {
+    /// Whether a file of this digest is what was installed, the one before it included.
+    pub fn is_ours(&self, sha256: &str) -> bool {
+        self.sha256 == sha256 || self.earlier.as_deref() == Some(sha256)
+    }
 }
 
 /// Why the record cannot be read or written.
@@ -72,20 +82,26 @@ impl Record {
     /// Whether the program of a name is what was installed.
     pub fn is_ours(&self, name: &str, sha256: &str) -> bool {
         let entry = self.programs.get(name);
-        entry.is_some_and(|entry| entry.sha256 == sha256)
+        entry.is_some_and(|entry| entry.is_ours(sha256))
     }
 
-    /// Notes that a program is about to be there. One that was replaced once stays known.
-    pub(super) fn note(&mut self, name: &str, sha256: &str, done: Done) {
-        let entry = self.programs.entry(name.to_owned()).or_default();
-        entry.sha256 = sha256.to_owned();
+    /// Notes that a program is about to be there, in the place of one of digest `before`. One that was
+    /// replaced once stays known.
+    pub(super) fn note(&mut self, program: &Program, before: Option<String>, done: Done) {
+        let entry = self.programs.entry(program.name.clone()).or_default();
+        entry.sha256.clone_from(&program.digest);
+        entry.earlier = before.filter(|_| done == Done::Updated);
         entry.replaced |= done == Done::Replaced;
     }
 
     /// Notes that a network configuration of this text is about to be there.
     pub(crate) fn note_conf(&mut self, name: &str, text: &str) {
+        let sha256 = digest(text.as_bytes());
         let entry = self.confs.entry(name.to_owned()).or_default();
-        entry.sha256 = digest(text.as_bytes());
+        if entry.sha256 != sha256 {
+            let before = std::mem::replace(&mut entry.sha256, sha256);
+            entry.earlier = Some(before).filter(|before| !before.is_empty());
+        }
     }
 
     /// Writes it, whole or not at all.

@@ -1,7 +1,7 @@
 //! Takes away what was installed, and puts back what it replaced.
 
 use super::program;
-use super::record::{DRAFT, FILE, Record, RecordError};
+use super::record::{DRAFT, Entry, FILE, Record, RecordError};
 use super::{REPLACED, aside};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -30,20 +30,46 @@ pub fn due(state_dir: &Path, [confs, programs]: [&Path; 2]) -> Result<Due, Recor
     let programs = record.programs.iter().map(|entry| (programs, entry));
     for (folder, (name, entry)) in confs.chain(programs) {
         let (path, kept) = (folder.join(name), aside(state_dir, name));
-        match program::digest_of(&path) {
-            Ok(Some(digest)) if digest == entry.sha256 && entry.replaced => {
-                due.put_back.push((path, kept));
-            }
-            Ok(Some(digest)) if digest == entry.sha256 => due.remove.push(path),
-            Ok(Some(_)) => due.stays.push(format!(
+        match fate(entry, &path, &kept) {
+            Ok(Fate::Done) => {}
+            Ok(Fate::Removed) => due.remove.push(path),
+            Ok(Fate::PutBack) => due.put_back.push((path, kept)),
+            Ok(Fate::Changed) => due.stays.push(format!(
                 "{}: is not what was installed any more",
                 path.display()
             )),
-            Ok(None) => {}
             Err(error) => due.stays.push(format!("{}: {error}", path.display())),
         }
     }
     Ok(due)
+}
+
+/// What becomes of a file that was installed.
+enum Fate {
+    /// Nothing: it is gone, or what was there before is back.
+    Done,
+    Removed,
+    /// What was there before takes its place.
+    PutBack,
+    /// Somebody has put another one there, who may want it.
+    Changed,
+}
+
+/// By what is at its place now, and what is kept of before.
+fn fate(entry: &Entry, path: &Path, kept: &Path) -> io::Result<Fate> {
+    let now = program::digest_of(path)?;
+    let before = match entry.replaced {
+        true => program::digest_of(kept)?,
+        false => None,
+    };
+    let is_ours = now.as_deref().is_none_or(|now| entry.is_ours(now));
+    Ok(match (now, before) {
+        (Some(now), Some(before)) if now == before => Fate::Done,
+        (_, Some(_)) if is_ours => Fate::PutBack,
+        (Some(_), None) if is_ours => Fate::Removed,
+        (Some(_), _) => Fate::Changed,
+        (None, _) => Fate::Done,
+    })
 }
 
 /// Does it, and forgets the record. Says what went wrong; the record then stays.
@@ -57,8 +83,9 @@ pub fn undo(due: &Due, state_dir: &Path) -> Vec<String> {
     }
     let replaced = state_dir.join(REPLACED);
     let files = [DRAFT, FILE].map(|name| state_dir.join(name));
-    let forgotten = files.iter().map(|path| (path, fs::remove_file(path)));
-    let forgotten = forgotten.chain([(&replaced, fs::remove_dir_all(&replaced))]);
+    // Before the record, without which nobody would look for it.
+    let forgotten = [(&replaced, fs::remove_dir_all(&replaced))].into_iter();
+    let forgotten = forgotten.chain(files.iter().map(|path| (path, fs::remove_file(path))));
     forgotten.filter_map(failed).collect()
 }
 

@@ -142,6 +142,61 @@ fn what_a_killed_run_has_left_goes_with_the_next() {
     assert_eq!(host.files("bin"), files(&[("gingham", b"whole")]));
 }
 
+/// The record is written before the program: a kill between them leaves the older one of ours in place.
+#[test]
+fn an_older_one_of_ours_that_a_killed_run_has_left_is_ours_still() {
+    let host = Host::new();
+    host.program("bin/portmap", b"the host's");
+    host.program("from/portmap", b"ours");
+    assert_eq!(host.install().unwrap(), [Done::Replaced]);
+    host.program("from/portmap", b"ours, newer");
+    assert_eq!(host.install().unwrap(), [Done::Updated]);
+    host.program("bin/portmap", b"ours");
+    assert_eq!(host.install().unwrap(), [Done::Updated]);
+    host.program("bin/portmap", b"ours");
+    host.undo();
+    assert_eq!(host.files("bin"), files(&[("portmap", b"the host's")]));
+}
+
+#[test]
+fn what_was_there_before_comes_back_although_ours_is_gone() {
+    let host = Host::new();
+    host.program("bin/portmap", b"the host's");
+    host.program("from/portmap", b"ours");
+    host.install().unwrap();
+    fs::remove_file(host.at("bin/portmap")).unwrap();
+    host.undo();
+    assert_eq!(host.files("bin"), files(&[("portmap", b"the host's")]));
+}
+
+/// As after a kill between the programs and the record.
+#[test]
+fn what_is_put_back_already_is_done() {
+    let host = Host::new();
+    host.program("bin/portmap", b"the host's");
+    host.program("from/gingham", b"ours");
+    host.program("from/portmap", b"ours too");
+    host.install().unwrap();
+    host.program("bin/portmap", b"the host's");
+    fs::remove_file(host.at("bin/gingham")).unwrap();
+    assert_eq!(host.due(), Due::default());
+    host.undo();
+    assert_eq!(host.files("bin"), files(&[("portmap", b"the host's")]));
+    assert_eq!(host.files("state"), files(&[]));
+}
+
+/// What was kept aside is lost: ours goes all the same.
+#[test]
+fn ours_goes_although_what_it_replaced_is_lost() {
+    let host = Host::new();
+    host.program("bin/portmap", b"the host's");
+    host.program("from/portmap", b"ours");
+    host.install().unwrap();
+    fs::remove_dir_all(host.at("state/replaced")).unwrap();
+    host.undo();
+    assert_eq!(host.files("bin"), files(&[]));
+}
+
 /// Written into, it would be busy (ETXTBSY), and who started it would crash.
 #[test]
 fn a_program_that_runs_is_replaced_and_runs_on() {
