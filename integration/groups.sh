@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test of the workspace, in groups, two groups at a time: most of a scenario's time is waiting. Those
+# Every test of the workspace, in groups, three groups at a time: most of a scenario's time is waiting. Those
 # between zones, whose labs are large and lose no packet, come last, beside nothing but each other. A group's output comes in one piece when it has ended. Called by test.sh, which does the set-up.
 #
 #   groups.sh                    all but those in fleets: clusters of real kubelets, whose programs take long to build
@@ -10,10 +10,11 @@ cd "$root"
 
 # Those that take longest come first. Each test belongs to the one group whose patterns fit its name.
 groups=(
-  "--lib --bins --test [!bfkz]* --test f[!l]*"
-  "--test kube_[l-r]*"
-  "--test bgp_*"
   "--test kube_[!l-r]*"
+  "--test [l-y]*"
+  "--test kube_[l-r]*"
+  "--lib --bins --test [acdeghij]* --test f[!l]* --test ke*"
+  "--test bgp_*"
   "--test b[!g]*"
   "--doc"
 )
@@ -53,7 +54,7 @@ run() {
 }
 
 for group in "${groups[@]}"; do
-  [ "$(jobs -pr | wc -l)" -lt 2 ] || wait -n
+  [ "$(jobs -pr | wc -l)" -lt 3 ] || wait -n
   run "$group" &
 done
 wait
