@@ -1,6 +1,6 @@
 //! Traffic in both families at once, and what came of it.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use gingham_integration::{Count, Endpoint, Flow, Traffic};
 use gingham_model::Family;
 use std::time::Duration;
@@ -8,15 +8,24 @@ use std::time::Duration;
 /// Packets a second, in each family.
 const RATE: u32 = 1000;
 
+/// Traffic in each family.
+pub(super) type Flows = Vec<(Family, Traffic)>;
+
 /// What both ends counted, in each family.
 pub(super) type Counts = Vec<(Family, Count)>;
 
 /// Starts a flow in each family.
-pub(super) fn start(
+pub(super) fn start(ends: (impl Into<Endpoint>, impl Into<Endpoint>)) -> Result<Flows> {
+    start_at(RATE, ends)
+}
+
+/// The same of so many packets a second.
+pub(super) fn start_at(
+    rate: u32,
     (from, to): (impl Into<Endpoint>, impl Into<Endpoint>),
-) -> Result<Vec<(Family, Traffic)>> {
+) -> Result<Flows> {
     let (from, to) = (from.into(), to.into());
-    let flow = |family| Traffic::between(&from, &to, Flow { family, rate: RATE });
+    let flow = |family| Traffic::between(&from, &to, Flow { family, rate });
     Family::ALL
         .into_iter()
         .map(|family| Ok((family, flow(family)?)))
@@ -24,7 +33,7 @@ pub(super) fn start(
 }
 
 /// Stops and counts.
-pub(super) fn stop(flows: Vec<(Family, Traffic)>) -> Result<Counts> {
+pub(super) fn stop(flows: Flows) -> Result<Counts> {
     flows
         .into_iter()
         .map(|(family, traffic)| Ok((family, traffic.stop()?)))
@@ -45,12 +54,15 @@ pub(super) fn words(counts: &[(Family, Count)]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether every packet arrived.
+/// Whether every packet arrived, and there were some.
+pub(super) fn complete(counts: &[(Family, Count)]) -> bool {
+    let complete = |count: &Count| count.lost() == 0 && count.sent.sent > 0;
+    counts.iter().all(|(_, count)| complete(count))
+}
+
+/// The counts, if every packet arrived.
 pub(super) fn lossless(counts: &[(Family, Count)]) -> Result<String> {
     let lines = words(counts);
-    let complete = |count: &Count| count.lost() == 0 && count.sent.sent > 0;
-    if !counts.iter().all(|(_, count)| complete(count)) {
-        bail!("{lines}");
-    }
+    ensure!(complete(counts), "{lines}");
     Ok(lines)
 }

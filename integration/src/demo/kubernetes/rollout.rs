@@ -3,23 +3,34 @@
 use super::super::flows::{self, Counts};
 use super::cast::Cast;
 use super::{PATIENCE, WORKER};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gingham_integration::fleet::FleetPod;
 use gingham_integration::fleet::chart::{AGENTS, NAMESPACE};
-use gingham_integration::{Fleet, RouteMonitor, Traffic};
-use gingham_model::Family;
+use gingham_integration::{Fleet, RouteMonitor};
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long traffic flows before and after.
 const PHASE: Duration = Duration::from_secs(3);
 
+/// Packets a second, in each family of each flow: six in all, each of which crosses up to ten links.
+const RATE: u32 = 200;
+/// The kernel's queues, a line a processor; the second column is what they had no room for.
+const QUEUES: &str = "/proc/net/softnet_stat";
+
 /// Traffic between two pods, in both families.
-type Flow = (String, Vec<(Family, Traffic)>);
+type Flow = (String, flows::Flows);
+
+/// What the flows counted, and what the machine's own queues dropped meanwhile, of whomever.
+struct Counted {
+    flows: Vec<(String, Counts)>,
+    dropped: u64,
+}
 
 /// What was observed.
 pub(super) struct Restart {
-    counts: Vec<(String, Counts)>,
+    counted: Counted,
     took: Duration,
     /// The agents of each node: the old one and the new one.
     agents: Vec<(String, String)>,
@@ -29,15 +40,15 @@ pub(super) struct Restart {
 
 /// Traffic without any event.
 pub(super) fn control(fleet: &Fleet, cast: &Cast) -> Result<String> {
-    let flows = start(fleet, cast)?;
+    let flows = Running::start(fleet, cast)?;
     sleep(PHASE);
-    lossless(&stop(flows)?)
+    flows.stop()?.lossless()
 }
 
 /// Both DaemonSets restarted while traffic flows.
 pub(super) fn restarted(fleet: &Fleet, cast: &Cast) -> Result<Restart> {
     let before = agents(fleet)?;
-    let flows = start(fleet, cast)?;
+    let flows = Running::start(fleet, cast)?;
     let monitor = RouteMonitor::start(fleet.node(WORKER)?)?;
     sleep(PHASE);
     let began = Instant::now();
@@ -50,7 +61,7 @@ pub(super) fn restarted(fleet: &Fleet, cast: &Cast) -> Result<Restart> {
     sleep(PHASE);
     let monitor = monitor.seen()?;
     Ok(Restart {
-        counts: stop(flows)?,
+        counted: flows.stop()?,
         took,
         agents: before.into_iter().zip(agents(fleet)?).collect(),
         monitor,
@@ -68,7 +79,7 @@ impl Restart {
             .map(|(old, new)| format!("{old} -> {new}"));
         Ok(format!(
             "{}\n{} agents replaced within {:.1} s: {}",
-            lossless(&self.counts)?,
+            self.counted.lossless()?,
             self.agents.len(),
             self.took.as_secs_f64(),
             agents.collect::<Vec<_>>().join(", ")
@@ -91,27 +102,65 @@ fn agents(fleet: &Fleet) -> Result<Vec<String>> {
     fleet.nodes().map(|node| fleet.agent(node)).collect()
 }
 
-/// In the zone, and between zones both ways.
-fn start(fleet: &Fleet, cast: &Cast) -> Result<Vec<Flow>> {
-    let Cast { asking, near, far } = cast;
-    let start = |(from, to): (&FleetPod, &FleetPod)| -> Result<Flow> {
-        let ends = (fleet.endpoint(from)?, fleet.endpoint(to)?);
-        Ok((format!("{} to {}", from.name, to.name), flows::start(ends)?))
-    };
-    let pairs = [(asking, near), (asking, far), (far, asking)];
-    pairs.into_iter().map(start).collect()
+/// Traffic that flows.
+struct Running {
+    flows: Vec<Flow>,
+    dropped_before: u64,
 }
 
-fn stop(flows: Vec<Flow>) -> Result<Vec<(String, Counts)>> {
-    let stop = |(what, flow)| Ok((what, flows::stop(flow)?));
-    flows.into_iter().map(stop).collect()
-}
-
-fn lossless(counts: &[(String, Counts)]) -> Result<String> {
-    let mut lines = Vec::new();
-    for (what, counts) in counts {
-        let each = flows::lossless(counts)?;
-        lines.extend(each.lines().map(|line| format!("{what}, {line}")));
+impl Running {
+    /// In the zone, and between zones both ways.
+    fn start(fleet: &Fleet, cast: &Cast) -> Result<Self> {
+        let Cast { asking, near, far } = cast;
+        let start = |(from, to): (&FleetPod, &FleetPod)| -> Result<Flow> {
+            let ends = (fleet.endpoint(from)?, fleet.endpoint(to)?);
+            let what = format!("{} to {}", from.name, to.name);
+            Ok((what, flows::start_at(RATE, ends)?))
+        };
+        let dropped_before = dropped()?;
+        let pairs = [(asking, near), (asking, far), (far, asking)];
+        Ok(Running {
+            flows: pairs.into_iter().map(start).collect::<Result<_>>()?,
+            dropped_before,
+        })
     }
-    Ok(lines.join("\n"))
+
+    fn stop(self) -> Result<Counted> {
+        let stop = |(what, flow)| Ok((what, flows::stop(flow)?));
+        Ok(Counted {
+            flows: self.flows.into_iter().map(stop).collect::<Result<_>>()?,
+            dropped: dropped()?.saturating_sub(self.dropped_before),
+        })
+    }
+}
+
+impl Counted {
+    /// All counts, if every packet arrived.
+    fn lossless(&self) -> Result<String> {
+        let each = self.flows.iter().flat_map(|(what, counts)| {
+            let words = flows::words(counts);
+            let lines = words.lines().map(|line| format!("{what}, {line}"));
+            lines.collect::<Vec<_>>()
+        });
+        let lines = each.collect::<Vec<_>>().join("\n");
+        let complete = self.flows.iter().all(|(_, counts)| flows::complete(counts));
+        // A machine that is too slow for its own packets says nothing of the network, and is known by this.
+        let dropped = self.dropped;
+        ensure!(
+            complete,
+            "{lines}\nthe machine's own queues dropped {dropped}"
+        );
+        Ok(lines)
+    }
+}
+
+/// What the queues of all processors have had no room for.
+fn dropped() -> Result<u64> {
+    let text = fs::read_to_string(QUEUES).context(QUEUES)?;
+    let of = |line: &str| {
+        let column = line.split_whitespace().nth(1);
+        let column = column.with_context(|| format!("{QUEUES}: {line}"))?;
+        u64::from_str_radix(column, 16).with_context(|| format!("{QUEUES}: {line}"))
+    };
+    text.lines().map(of).sum()
 }

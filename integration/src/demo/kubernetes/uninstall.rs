@@ -60,7 +60,14 @@ fn last_words(fleet: &Fleet) -> String {
     let said = fleet.nodes().map(|node| {
         let logs = || -> Result<String> {
             let pod = fleet.agent(node)?;
-            let logs = ["-n", NAMESPACE, "logs", "--tail=5", &pod];
+            let logs = [
+                "-n",
+                NAMESPACE,
+                "logs",
+                "--tail=20",
+                "--all-containers",
+                &pod,
+            ];
             Ok(format!(
                 "{pod} said last:\n{}",
                 fleet.kubectl(&logs).text()?
