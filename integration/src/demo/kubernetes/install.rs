@@ -119,7 +119,10 @@ pub(super) fn routes(fleet: &Fleet) -> Result<String> {
         };
         let wanted = has(direct, OURS[0]) && has(aggregate, OURS[1]);
         ensure!(wanted, "{WORKER}, {family}:\n{routes}");
-        lines.push(format!("{WORKER}# ip {flag} route\n{}", ours.join("\n")));
+        lines.push(format!(
+            "{WORKER}, ip {flag} route, protocols 201 and 202:\n{}",
+            ours.join("\n")
+        ));
     }
     Ok(lines.join("\n"))
 }
