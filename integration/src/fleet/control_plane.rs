@@ -211,6 +211,11 @@ impl ControlPlane {
             "--use-service-account-credentials".to_owned(),
             // Blocks come out of ZonePools.
             "--allocate-node-cidrs=false".to_owned(),
+            // It makes the folder, and its own choice is the machine's.
+            format!(
+                "--flex-volume-plugin-dir={}",
+                self.folder.join("volume-plugins").display()
+            ),
         ]);
         words
     }
