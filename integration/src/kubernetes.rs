@@ -12,6 +12,7 @@
 
 mod audit;
 mod client;
+pub(crate) mod etcd;
 mod identity;
 mod kinds;
 mod pki;

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use world::{PATIENCE, one_zone, wait, wait_for_status, without_agents};
 
 const FROM: &str = "/run/image/cni";
@@ -30,6 +30,9 @@ const WANTED: &str = r#"{"cniVersion":"1.1.0","name":"wanted","plugins":[{"type"
 const OLDER: &str = r#"{"cniVersion":"1.1.0","name":"older","plugins":[{"type":"gingham"}]}"#;
 /// A foreign route in the way of ours: the node is not ready while it is there.
 const RIVAL: &str = "10.101.22.0/24 via 10.1.0.1 proto static metric 12";
+
+/// How long somebody removes the configuration whenever it is there.
+const FIGHT: Duration = Duration::from_secs(3);
 
 struct Scene {
     _lab: Lab,
@@ -204,6 +207,24 @@ fn the_configuration_is_there_once_the_node_is_ready_and_stays() {
 
     scene.node.stop_agent(Signal::SIGTERM).unwrap();
     assert_eq!(scene.get(CONF).as_deref(), Some(WANTED.as_bytes()));
+}
+
+/// Installers of other networks remove what is not theirs. Answered each time at once, two of them would keep a
+/// disk and the runtime busy for ever.
+#[test]
+fn whoever_keeps_removing_the_configuration_is_answered_in_measure() {
+    let scene = Scene::new();
+    scene.put(SOURCE, WANTED.as_bytes());
+    scene.start();
+    scene.wait_for_conf("written when the node is ready");
+    let path = scene.node.host().path(CONF);
+    let (start, mut removed) = (Instant::now(), 0);
+    while start.elapsed() < FIGHT {
+        removed += u32::from(fs::remove_file(&path).is_ok());
+    }
+    // Two a second, and not the hundreds that there would be.
+    assert!((1..=20).contains(&removed), "{removed} times in {FIGHT:?}");
+    scene.wait_for_conf("left alone");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The network configuration that an agent keeps where the container runtime looks for it
-//! (`--cni-conf`): what is to be there, what is there, and what follows. Pure; `keeper` is the rim.
+//! (`--cni-conf`): what is to be there, what is there, and what follows. Pure; `read`, `write` and `keeper` are the rim.
 //!
 //! ```text
 //!   --cni-conf ──parse──► Wanted ─┐
@@ -11,14 +11,16 @@
 //! and never removed while agents come and go, for without it pods could not even be deleted.
 
 mod keeper;
+mod read;
 mod write;
 
 pub(crate) use keeper::keep;
+pub use read::{Unfit, read};
 pub use write::{DRAFT_ENDING, write};
 
 use crate::check::cni::{Conf, PLUGIN};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is to be in the runtime's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +46,6 @@ pub struct Kept {
     pub state_dir: PathBuf,
 }
 
-/// Why a configuration cannot be kept.
-#[derive(Debug, thiserror::Error)]
-#[error("--cni-conf {}: {reason}", path.display())]
-pub struct Unfit {
-    path: PathBuf,
-    reason: String,
-}
-
 /// What is in the runtime's folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -75,26 +69,11 @@ pub struct Verdict {
 }
 
 impl Wanted {
-    /// Reads a configuration as it is to be kept.
+    /// A text that is to be kept under `name`.
     ///
     /// # Errors
-    /// It cannot be read, is no list of plugins with a name, does not call ours, or has a name the runtime
-    /// does not take for a configuration.
-    pub fn read(path: &Path) -> Result<Self, Unfit> {
-        let unfit = |reason: String| Unfit {
-            path: path.to_owned(),
-            reason,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| unfit(error.to_string()))?;
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| unfit("no file name".to_owned()))?;
-        Wanted::parse(name, text).map_err(unfit)
-    }
-
-    /// The same of a text, to be kept under `name`.
-    ///
-    /// # Errors
-    /// As [`Wanted::read`], in words.
+    /// In words: it is no list of plugins with a name, does not call ours first, or `name` is none that the
+    /// runtime takes for a list.
     pub fn parse(name: &str, text: String) -> Result<Self, String> {
         if !name.ends_with(".conflist") {
             return Err(format!("file name {name}: must end in .conflist"));

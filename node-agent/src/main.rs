@@ -85,7 +85,7 @@ async fn run(command: Run) -> Result<()> {
     });
     let cluster = command.cluster;
     let conf = command.cni_conf.map(|path| {
-        let wanted = conf::Wanted::read(&path)?;
+        let wanted = conf::read(&path)?;
         Ok::<_, conf::Unfit>(conf::Kept {
             wanted,
             folder: command.cni_conf_dir.cni_conf_dir,

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel shows its settings.
-pub const ROOT: &str = "/proc/sys";
+const ROOT: &str = "/proc/sys";
 
-/// The settings below a folder: [`ROOT`], or where that is mounted besides.
+/// The settings below a folder: `/proc/sys`, or where that is mounted besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     root: PathBuf,
@@ -138,7 +138,7 @@ impl Tree {
     }
 }
 
-/// [`Tree::read`] below [`ROOT`].
+/// [`Tree::read`] of `/proc/sys` itself.
 ///
 /// # Errors
 /// As there.
@@ -146,26 +146,10 @@ pub fn read(name: &str) -> Result<String, Error> {
     Tree::default().read(name)
 }
 
-/// [`Tree::set`] below [`ROOT`].
+/// [`Tree::set`] of `/proc/sys` itself.
 ///
 /// # Errors
 /// As there.
 pub fn set(name: &str, value: &str) -> Result<Outcome, Error> {
     Tree::default().set(name, value)
-}
-
-/// [`Tree::may_set`] below [`ROOT`].
-///
-/// # Errors
-/// As there.
-pub fn may_set(name: &str) -> Result<(), Error> {
-    Tree::default().may_set(name)
-}
-
-/// [`Tree::names`] below [`ROOT`].
-///
-/// # Errors
-/// As there.
-pub fn names(name: &str) -> Result<Vec<String>, Error> {
-    Tree::default().names(name)
 }

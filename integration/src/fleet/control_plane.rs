@@ -2,6 +2,7 @@
 //! pods are routed to.
 
 use super::pki::{Pki, Subject};
+use crate::kubernetes::etcd;
 use crate::lab_box::LabBox;
 use crate::{Exec, Process, eventually, tools};
 use anyhow::{Context, Result, bail};
@@ -25,8 +26,6 @@ const NAMES: [&str; 5] = [
     "kubernetes.default",
     "kubernetes.default.svc",
 ];
-/// Where etcd listens for the API server, and for other members.
-const ETCD: [&str; 2] = ["http://127.0.0.1:2379", "http://127.0.0.1:2380"];
 /// How long the API server may take until it is ready, and each of them to end.
 const READY: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(30);
@@ -78,7 +77,7 @@ impl ControlPlane {
 
     /// Starts what does not run, and waits until the API server is ready.
     pub(super) fn start_all(&self) -> Result<()> {
-        self.ensure("etcd", self.etcd())?;
+        self.ensure("etcd", etcd::arguments(&self.folder.join("etcd")))?;
         self.ensure("kube-apiserver", self.api_server())?;
         eventually("the API server is ready", READY, || {
             self.check()?;
@@ -161,25 +160,10 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn etcd(&self) -> Vec<String> {
-        let [clients, peers] = ETCD;
-        vec![
-            format!("--data-dir={}", self.folder.join("etcd").display()),
-            format!("--listen-client-urls={clients}"),
-            format!("--advertise-client-urls={clients}"),
-            format!("--listen-peer-urls={peers}"),
-            format!("--initial-advertise-peer-urls={peers}"),
-            "--name=fleet".to_owned(),
-            format!("--initial-cluster=fleet={peers}"),
-            "--unsafe-no-fsync".to_owned(),
-            "--log-level=warn".to_owned(),
-        ]
-    }
-
     fn api_server(&self) -> Vec<String> {
         let pki = |name: &str| self.pki.word(name);
         vec![
-            format!("--etcd-servers={}", ETCD[0]),
+            format!("--etcd-servers={}", etcd::CLIENTS),
             "--bind-address=::".to_owned(),
             format!("--advertise-address={}", self.address),
             format!("--secure-port={PORT}"),

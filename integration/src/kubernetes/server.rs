@@ -1,5 +1,6 @@
 //! The processes: etcd and kube-apiserver in a box of their own, over files that outlive them.
 
+use super::etcd;
 use super::pki::Pki;
 use crate::init::InitSpec;
 use crate::lab_box::{LabBox, Lifeline, Starting, Tools};
@@ -18,8 +19,6 @@ pub(super) const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6443);
 /// Who may do everything.
 pub(super) const ADMIN_TOKEN: &str = "the-lab-is-its-own-administrator";
-/// Where etcd listens for the API server, and for other members.
-const ETCD: [&str; 2] = ["http://127.0.0.1:2379", "http://127.0.0.1:2380"];
 /// Metadata of every request, once it is answered; of a watch, when it begins as well.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
@@ -96,7 +95,7 @@ impl Server {
 
     /// Starts what does not run.
     pub(super) fn start(&self) -> Result<()> {
-        self.ensure(&self.etcd, "etcd", self.etcd_arguments())?;
+        self.ensure(&self.etcd, "etcd", etcd::arguments(&self.data()))?;
         self.ensure(&self.api, "kube-apiserver", self.api_arguments())
     }
 
@@ -162,26 +161,11 @@ impl Server {
         Ok(())
     }
 
-    fn etcd_arguments(&self) -> Vec<String> {
-        let [clients, peers] = ETCD;
-        vec![
-            format!("--data-dir={}", self.data().display()),
-            format!("--listen-client-urls={clients}"),
-            format!("--advertise-client-urls={clients}"),
-            format!("--listen-peer-urls={peers}"),
-            format!("--initial-advertise-peer-urls={peers}"),
-            "--name=lab".to_owned(),
-            format!("--initial-cluster=lab={peers}"),
-            "--unsafe-no-fsync".to_owned(),
-            "--log-level=warn".to_owned(),
-        ]
-    }
-
     fn api_arguments(&self) -> Vec<String> {
         let file = |name: &str| self.path(name).display().to_string();
         let pki = |name: &str| self.pki.path(name).display().to_string();
         let mut words = vec![
-            format!("--etcd-servers={}", ETCD[0]),
+            format!("--etcd-servers={}", etcd::CLIENTS),
             format!("--bind-address={}", ADDRESS.ip()),
             format!("--advertise-address={}", ADDRESS.ip()),
             format!("--secure-port={}", ADDRESS.port()),

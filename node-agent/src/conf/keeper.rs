@@ -10,6 +10,7 @@ use crate::store::DirWatch;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -17,6 +18,17 @@ use tokio::sync::watch;
 const LOOK: Duration = Duration::from_secs(30);
 /// Between two tries at what failed.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// After a write, until the next look: somebody who takes it away again at once, as installers of other networks
+/// do, is answered as often and no more.
+const REST: Duration = Duration::from_millis(500);
+
+/// Whether a look has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrote {
+    Yes,
+    No,
+}
 
 /// Keeps it, and tells `standing` how it stands.
 ///
@@ -27,6 +39,7 @@ pub(crate) async fn keep(
     mut shown: watch::Receiver<Shown>,
     (standing, dirty): (watch::Sender<Option<Verdict>>, Dirty),
 ) -> Result<(), AgentError> {
+    let kept = Arc::new(kept);
     let failed = |source| AgentError::Io {
         what: format!("watch {}", kept.folder.display()),
         source,
@@ -36,16 +49,19 @@ pub(crate) async fn keep(
         // Each time anew: a folder that was removed and made again is another one.
         let watched = fs::create_dir_all(&kept.folder).and_then(|()| events.add(&kept.folder));
         let ready = shown.borrow_and_update().ready;
-        let looked = watched.and_then(|()| look(&kept, ready));
-        let pause = if looked.is_ok() { LOOK } else { RETRY };
-        let verdict = looked.unwrap_or_else(|error| Verdict {
-            notices: vec![format!(
-                "CNI configuration {}: {error}",
-                place(&kept).display()
-            )],
-            ..Verdict::default()
-        });
+        // A disk that hangs holds up nobody but this.
+        let own = Arc::clone(&kept);
+        let look = move || watched.and_then(|()| look(&own, ready));
+        let looked = tokio::task::spawn_blocking(look).await?;
+        let (rest, pause) = match &looked {
+            Ok((_, Wrote::Yes)) => (REST, LOOK),
+            Ok((_, Wrote::No)) => (Duration::ZERO, LOOK),
+            Err(_) => (REST, RETRY),
+        };
+        let verdict = looked.map(|(verdict, _)| verdict);
+        let verdict = verdict.unwrap_or_else(|error| trouble(&kept, &error));
         tell(&standing, verdict, &dirty);
+        tokio::time::sleep(rest).await;
         tokio::select! {
             changed = events.changed() => drop(changed.map_err(failed)?),
             changed = until_readiness_changes(&mut shown, ready) => {
@@ -55,6 +71,16 @@ pub(crate) async fn keep(
             }
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+fn trouble(kept: &Kept, error: &io::Error) -> Verdict {
+    Verdict {
+        notices: vec![format!(
+            "CNI configuration {}: {error}",
+            place(kept).display()
+        )],
+        ..Verdict::default()
     }
 }
 
@@ -84,11 +110,11 @@ fn tell(standing: &watch::Sender<Option<Verdict>>, verdict: Verdict, dirty: &Dir
 }
 
 /// Looks, writes if that is due, and looks again.
-fn look(kept: &Kept, ready: bool) -> io::Result<Verdict> {
+fn look(kept: &Kept, ready: bool) -> io::Result<(Verdict, Wrote)> {
     let found = found(kept)?;
     let verdict = judge(&kept.wanted, &found, ready);
     if !verdict.write {
-        return Ok(verdict);
+        return Ok((verdict, Wrote::No));
     }
     let cause = match found.own {
         None => "it was not there",
@@ -100,7 +126,7 @@ fn look(kept: &Kept, ready: bool) -> io::Result<Verdict> {
     write(&kept.folder, &kept.wanted.name, &kept.wanted.text)?;
     tracing::info!(path = %place(kept).display(), cause, "CNI configuration written");
     let found = self::found(kept)?;
-    Ok(judge(&kept.wanted, &found, ready))
+    Ok((judge(&kept.wanted, &found, ready), Wrote::Yes))
 }
 
 fn found(kept: &Kept) -> io::Result<Found> {

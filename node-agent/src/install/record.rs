@@ -73,7 +73,11 @@ impl Record {
             reason,
         };
         match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| fail(error.to_string())),
+            Ok(text) => serde_json::from_str(&text).map_err(|error| {
+                fail(format!(
+                    "{error}; remove it to begin anew, and what was installed before stays"
+                ))
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Record::default()),
             Err(error) => Err(fail(error.to_string())),
         }

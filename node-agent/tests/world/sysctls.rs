@@ -166,11 +166,11 @@ fn every_setting(world: &World) -> Vec<String> {
     let read = || {
         let mut folders = folders.map(str::to_owned).to_vec();
         for conf in ["net/ipv4/conf", "net/ipv6/conf"] {
-            let links = sysctl::names(conf).unwrap();
+            let links = Tree::default().names(conf).unwrap();
             folders.extend(links.iter().map(|link| format!("{conf}/{link}")));
         }
         let all = folders.iter().flat_map(|folder| {
-            let names = sysctl::names(folder).unwrap().into_iter();
+            let names = Tree::default().names(folder).unwrap().into_iter();
             names.map(move |name| format!("{folder}/{name}"))
         });
         // Not folders, and not what may only be written.

@@ -1,7 +1,8 @@
 //! Namespaces and their settings.
 
 use crate::support::*;
-use gingham_netlink::{Netns, NetnsError, sysctl};
+use gingham_netlink::sysctl::{self, Tree};
+use gingham_netlink::{Netns, NetnsError};
 use std::path::Path;
 
 #[test]
@@ -64,12 +65,17 @@ fn settings_are_listed_and_tried_without_a_change() {
     let look = || {
         let name = "net/ipv4/conf/lo/rp_filter";
         let before = sysctl::read(name).unwrap();
-        sysctl::may_set(name).unwrap();
+        Tree::default().may_set(name).unwrap();
         assert_eq!(sysctl::read(name).unwrap(), before);
-        let missing = sysctl::may_set("net/ipv4/conf/no-such/rp_filter");
+        let missing = Tree::default().may_set("net/ipv4/conf/no-such/rp_filter");
         assert!(missing.unwrap_err().is_missing());
-        assert!(sysctl::names("net/ipv4/no-such").unwrap_err().is_missing());
-        sysctl::names("net/ipv4/conf").unwrap()
+        assert!(
+            Tree::default()
+                .names("net/ipv4/no-such")
+                .unwrap_err()
+                .is_missing()
+        );
+        Tree::default().names("net/ipv4/conf").unwrap()
     };
     let names = netns.visit(look).unwrap();
     assert!(
